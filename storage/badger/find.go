@@ -1,0 +1,385 @@
+package badger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"slices"
+	"time"
+
+	"github.com/hob-fhir/hob/storage/driver"
+)
+
+// finder answers one search on one type.
+type finder struct {
+	ctx     context.Context
+	v       *view
+	typ     typeNo
+	name    string
+	private bool
+	budget  int // keys that may be read, 0: no limit
+	trace   *driver.Trace
+	f       driver.Find
+	after   *spot // nil: from the beginning
+}
+
+// Find implements driver.Reader.
+func (r *reader) Find(f driver.Find) iter.Seq2[driver.Hit, error] {
+	return func(yield func(driver.Hit, error) bool) {
+		stopped := false
+		err := r.search(f, func(hit driver.Hit) bool {
+			stopped = !yield(hit, nil)
+			return !stopped
+		})
+		if err != nil && !stopped {
+			yield(driver.Hit{}, err)
+		}
+	}
+}
+
+// Count implements driver.Reader.
+func (r *reader) Count(f driver.Find) (int, error) {
+	n := 0
+	err := r.with(f, func(fi *finder, where node) error {
+		_, all := where.(allNode)
+		if all && !fi.private && fi.v.now == nil {
+			start := time.Now()
+			c, err := fi.v.counter(fi.typ)
+			n = int(c.count)
+			fi.trace.Add(driver.Step{Do: "counter of all", Rows: 1, Hits: n, Time: time.Since(start)})
+			return err
+		}
+		nums, err := fi.resolve(where)
+		for _, num := range nums {
+			erased, err := fi.erasedSince(num)
+			if err != nil {
+				return err
+			}
+			if !erased {
+				n++
+			}
+		}
+		return err
+	})
+	return n, err
+}
+
+// with calls fn with what is needed to answer a search, unless nothing was ever written of its type.
+func (r *reader) with(f driver.Find, fn func(*finder, node) error) error {
+	if err := f.Validate(); err != nil {
+		return err
+	}
+	var after *spot
+	if f.After != "" {
+		s, err := parseCursor(f.After, len(f.Sort))
+		if err != nil {
+			return err
+		}
+		after = &s
+	}
+	v, done, err := r.at(f.At)
+	if err != nil {
+		return err
+	}
+	defer done()
+	t, ok, err := v.typeNo(f.Type)
+	if err != nil || !ok {
+		return err
+	}
+	fi := &finder{
+		ctx: r.ctx, v: v, typ: t, name: f.Type, private: driver.Key{Type: f.Type}.Private(),
+		budget: f.Budget, trace: f.Trace, f: f, after: after,
+	}
+	where, err := fi.compile(f.Where)
+	if err != nil {
+		return err
+	}
+	if _, never := where.(neverNode); never {
+		fi.trace.Add(driver.Step{Do: "nothing can match: no record ever had what is asked for"})
+		return nil
+	}
+	return fn(fi, where)
+}
+
+func (r *reader) search(f driver.Find, yield func(driver.Hit) bool) error {
+	return r.with(f, func(fi *finder, where node) error {
+		if fi.v.over == nil {
+			return fi.run(where, yield)
+		}
+		// In an update the caller may write between two hits: first collect.
+		var hits []driver.Hit
+		err := fi.run(where, func(h driver.Hit) bool {
+			hits = append(hits, h)
+			return true
+		})
+		for _, h := range hits {
+			if !yield(h) {
+				return nil
+			}
+		}
+		return err
+	})
+}
+
+// run finds the hits in order and hands them out.
+func (f *finder) run(where node, yield func(driver.Hit) bool) error {
+	if len(f.f.Sort) > 0 {
+		return f.runSorted(where, yield)
+	}
+	if f.inOrder(where) {
+		_, err := f.stream(where, 0, f.emit(yield))
+		return ignoreDone(err)
+	}
+	r, err := f.newRace(where)
+	if err != nil {
+		return err
+	}
+	defer r.close()
+	if f.f.Limit > 0 {
+		won, err := r.run(lapsBeforeStream)
+		if err != nil {
+			return err
+		}
+		if !won {
+			page, ok, err := f.page(where)
+			if err != nil {
+				return err
+			}
+			if ok {
+				return f.hand(page, yield)
+			}
+		}
+	}
+	nums, err := r.resolve()
+	if err != nil {
+		return err
+	}
+	return f.hand(spots(f.beyond(nums)), yield)
+}
+
+// lapsBeforeStream is how many steps the parts of a query race before it is held to be unselective.
+const lapsBeforeStream = 1024
+
+// inOrder reports whether a node lists exactly its records in order of number, so that there is nothing to plan.
+func (f *finder) inOrder(n node) bool {
+	switch n := n.(type) {
+	case allNode:
+		return true
+	case lookupNode:
+		return n.exactPoint()
+	}
+	return false
+}
+
+// errDone says that enough was found.
+var errDone = errors.New("done")
+
+func ignoreDone(err error) error {
+	if errors.Is(err, errDone) {
+		return nil
+	}
+	return err
+}
+
+// emit makes a function that hands out the hit of a number and ends the search at its limit.
+func (f *finder) emit(yield func(driver.Hit) bool) func(spot) error {
+	n := 0
+	out := *f.v // reading hits does not count as searching
+	return func(s spot) error {
+		erased, err := f.erasedSince(s.num)
+		if err != nil || erased {
+			return err
+		}
+		h, ok, err := out.head(f.typ, s.num)
+		if err == nil && !ok {
+			err = damaged(keyRows(f.typ, s.num), fmt.Errorf("rows of a record that is not there"))
+		}
+		if err != nil {
+			return err
+		}
+		hit := driver.Hit{Record: h.record(f.name), Cursor: s.cursor()}
+		if !f.f.Bare {
+			if hit.Record, err = out.full(f.name, place{f.typ, s.num, h}); err != nil {
+				return err
+			}
+		}
+		if !yield(hit) {
+			return errDone
+		}
+		if n++; n == f.f.Limit {
+			return errDone
+		}
+		return f.ctx.Err()
+	}
+}
+
+func (f *finder) hand(spots []spot, yield func(driver.Hit) bool) error {
+	emit := f.emit(yield)
+	for _, s := range spots {
+		if err := emit(s); err != nil {
+			return ignoreDone(err)
+		}
+	}
+	return nil
+}
+
+// erasedSince reports whether a record of an old snapshot was erased after it.
+func (f *finder) erasedSince(num uint64) (bool, error) {
+	if f.v.now == nil || f.private {
+		return false, nil
+	}
+	h, ok, err := f.v.head(f.typ, num)
+	if err != nil || !ok {
+		return false, err
+	}
+	return f.v.erasedSince(f.typ, num, h.version)
+}
+
+func spots(nums []uint64) []spot {
+	out := make([]spot, len(nums))
+	for i, n := range nums {
+		out[i].num = n
+	}
+	return out
+}
+
+// beyond returns the numbers that lie beyond the cursor, in the direction of the walk.
+func (f *finder) beyond(nums []uint64) []uint64 {
+	if f.after != nil {
+		i, at := slices.BinarySearch(nums, f.after.num)
+		switch {
+		case f.f.Reverse:
+			nums = nums[:i]
+		case at:
+			nums = nums[i+1:]
+		default:
+			nums = nums[i:]
+		}
+	}
+	if f.f.Reverse {
+		slices.Reverse(nums)
+	}
+	return nums
+}
+
+// page fills a page by walking records in order and asking each, which is cheap if many match. It gives up, and reports false, after
+// reading much more than a page should need.
+func (f *finder) page(where node) ([]spot, bool, error) {
+	start, read := time.Now(), f.v.read
+	var page []spot
+	over, err := f.stream(where, pageEffort+64*f.f.Limit, func(s spot) error {
+		erased, err := f.erasedSince(s.num)
+		if err != nil || erased {
+			return err
+		}
+		page = append(page, s)
+		if len(page) == f.f.Limit {
+			return errDone
+		}
+		return nil
+	})
+	done := errors.Is(err, errDone)
+	if err := ignoreDone(err); err != nil {
+		return nil, false, err
+	}
+	f.trace.Add(driver.Step{Do: "walk in order, ask " + where.String(), Rows: f.v.read - read, Hits: len(page), Time: time.Since(start)})
+	return page, done || over, nil
+}
+
+// pageEffort is how many keys a page may cost beyond what its size explains.
+const pageEffort = 4096
+
+// stream walks the records beyond the cursor in order of number, asks each, and gives those that match to fn. It stops after about
+// effort keys (0: never) and reports whether it came to the end.
+func (f *finder) stream(where node, effort int, fn func(spot) error) (bool, error) {
+	limit := 0
+	if effort > 0 {
+		limit = f.v.read + effort
+	}
+	src, asked := f.ordered(where)
+	defer src.close()
+	all, _ := src.(*allSource)
+	var c candidate
+	for {
+		n, st, err := src.next()
+		if err != nil {
+			return false, err
+		}
+		if st == ended {
+			return true, nil
+		}
+		if err := f.check("walk in order"); err != nil {
+			return false, err
+		}
+		if limit > 0 && f.v.read > limit {
+			return false, nil
+		}
+		if st == nothing || f.after != nil && n == f.after.num {
+			continue
+		}
+		c.reset(n)
+		if len(asked) > 0 || f.private {
+			if all != nil {
+				if err := all.load(&c); err != nil {
+					return false, err
+				}
+			}
+			if ok, err := f.holds(&c, asked); err != nil {
+				return false, err
+			} else if !ok {
+				continue
+			}
+		}
+		if err := fn(spot{num: n}); err != nil {
+			return false, err
+		}
+	}
+}
+
+// ordered returns a source in order of number that begins at the cursor, and what is still to be asked of what it yields.
+func (f *finder) ordered(where node) (source, []node) {
+	parts := []node{where}
+	if and, ok := where.(andNode); ok {
+		parts = and.parts
+	}
+	for i, part := range parts {
+		if l, ok := part.(lookupNode); ok && l.exactPoint() {
+			key := keyValue(l.field, l.Values[0].Low)
+			var from []byte
+			if f.after != nil {
+				from = appendNum(slices.Clone(key), f.after.num)
+			}
+			return &runSource{f.v.scan(key, from, f.f.Reverse)}, slices.Delete(slices.Clone(parts), i, i+1)
+		}
+	}
+	if _, all := where.(allNode); all {
+		parts = nil
+	}
+	from := uint64(0)
+	if f.after != nil {
+		from = f.after.num
+	}
+	return f.all(from, f.f.Reverse), parts
+}
+
+// runSource yields the postings of one point.
+type runSource struct{ scan *scan }
+
+func (s *runSource) next() (uint64, state, error) {
+	if !s.scan.next() {
+		return 0, ended, nil
+	}
+	key := s.scan.key()
+	b, err := s.scan.value()
+	if err != nil {
+		return 0, nothing, err
+	}
+	ok, err := hasPoint(key, b)
+	if err != nil || !ok {
+		return 0, nothing, err
+	}
+	return lastNum(key), found, nil
+}
+
+func (s *runSource) close() { s.scan.close() }
