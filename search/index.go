@@ -1,0 +1,137 @@
+package search
+
+import (
+	"slices"
+
+	"github.com/hob-fhir/hob/fhirmap"
+	"github.com/hob-fhir/hob/storage/driver"
+)
+
+// extractor writes the rows that an element of one FHIR type gives to a parameter of one kind.
+type extractor func(x *indexer, e *fhirmap.Element)
+
+// indexer collects the rows of one resource.
+type indexer struct {
+	*Catalog
+	param *parameter
+	group uint32
+	rows  []driver.Row
+	first int // where the rows of the current parameter begin
+	err   *fhirmap.Outcome
+}
+
+// patientField holds a Ref of every Patient in whose compartment a resource lies.
+const patientField = "_patient"
+
+// Rows returns the index rows of a resource under the id that it has or will have, which need not be the one in its body: a posted
+// body may name any. Storage adds the row of the time that it decides (_lastUpdated). The error is an Outcome: too-long if there
+// are more than Options.MaxRows rows, not-supported if the type is no resource type.
+func (c *Catalog) Rows(id string, r *fhirmap.Resource) ([]driver.Row, error) {
+	s := c.types[r.Type()]
+	if s == nil {
+		return nil, fhirmap.Errorf(fhirmap.CodeNotSupported, "", "%s is no resource type of FHIR R4", r.Type())
+	}
+	x := &indexer{Catalog: c, rows: make([]driver.Row, 0, 32)}
+	root := r.Root()
+	last := ""
+	for i, e := range root.Children {
+		if e.Name == last || i > 0 && named(root.Children[:i], e.Name) {
+			continue // a later instance of a repeating element: the path selects them all
+		}
+		last = e.Name
+		for _, sel := range s.byElement[e.Name] {
+			if err := x.add(sel, root); err != nil {
+				return nil, err
+			}
+		}
+	}
+	for _, sel := range s.always {
+		if err := x.add(sel, root); err != nil {
+			return nil, err
+		}
+	}
+	x.compartment(s, driver.Key{Type: r.Type(), ID: id})
+	return x.rows, nil
+}
+
+func named(elements []*fhirmap.Element, name string) bool {
+	return slices.ContainsFunc(elements, func(e *fhirmap.Element) bool { return e.Name == name })
+}
+
+// add writes the rows of one path.
+func (x *indexer) add(sel selector, root *fhirmap.Element) error {
+	elements, err := sel.path.Select(root)
+	if err != nil {
+		return fhirmap.Errorf(fhirmap.CodeProcessing, root.Name, "search parameter %s: %v", sel.param.code, err)
+	}
+	x.param, x.first = sel.param, len(x.rows)
+	for _, e := range elements {
+		x.group = e.Group
+		x.element(e)
+	}
+	if x.err != nil {
+		return x.err
+	}
+	if len(x.rows) > x.options.MaxRows {
+		return fhirmap.Errorf(fhirmap.CodeTooLong, root.Name, "the resource has more than %d searchable values; split it, or raise the limit", x.options.MaxRows)
+	}
+	return nil
+}
+
+// element writes the rows of an element. An extension counts as its value.
+func (x *indexer) element(e *fhirmap.Element) {
+	if e.Type == "Extension" {
+		if v := e.First("value"); v != nil {
+			x.element(v)
+		}
+		return
+	}
+	if extract := x.param.kind.rows[e.Type]; extract != nil {
+		extract(x, e)
+	} else if extract := x.param.kind.rows[anyResource]; extract != nil && fhirmap.IsResource(e.Type) {
+		extract(x, e)
+	}
+}
+
+// anyResource stands, in a table of extractors, for every resource type.
+const anyResource = "Resource"
+
+// value adds a row unless the same row is there.
+func (x *indexer) value(suffix string, v driver.Value) {
+	row := driver.Row{Field: x.param.field(suffix), Group: x.group, Value: v}
+	if x.param.residual() && suffix == "" && refersTo(v.Low, x.param.atoms[0].only) {
+		return
+	}
+	// Values of one element repeat at most nearby; what is further away the backend takes as one row too.
+	from := max(x.first, len(x.rows)-64)
+	for _, r := range x.rows[from:] {
+		if r.Group == row.Group && r.Field == row.Field && r.Value.Equal(v) {
+			return
+		}
+	}
+	x.rows = append(x.rows, row)
+}
+
+// point adds a row that is one value.
+func (x *indexer) point(suffix string, b []byte) { x.value(suffix, driver.Point(b)) }
+
+// compartment adds the patients of the rows so far, and a Patient to its own compartment (R4 CompartmentDefinition patient).
+func (x *indexer) compartment(s *schema, k driver.Key) {
+	seen := map[string]bool{}
+	if k.Type == "Patient" {
+		seen[string(k.Ref())] = true
+		x.rows = append(x.rows, driver.Row{Field: patientField, Value: driver.Point(k.Ref())})
+	}
+	for _, r := range x.rows {
+		if low := r.Value.Low; s.patients[r.Field] && refersTo(low, "Patient") && !seen[string(low)] {
+			seen[string(low)] = true
+			x.rows = append(x.rows, driver.Row{Field: patientField, Value: driver.Point(low)})
+		}
+	}
+}
+
+// refersTo reports whether the value of a reference row names a resource of a type.
+func refersTo(low []byte, typ string) bool {
+	at := len(low) - len(typ)
+	return at > 1 && low[at-1] == 0 && string(low[at:]) == typ
+}

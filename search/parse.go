@@ -1,0 +1,151 @@
+package search
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/hob-fhir/hob/fhirmap"
+	"github.com/hob-fhir/hob/storage/driver"
+)
+
+// Pair is one parameter of a search URL or form, decoded.
+type Pair struct{ Name, Value string }
+
+// ParseOptions is what a request says beside its parameters.
+type ParseOptions struct {
+	Lenient bool // unknown parameters are ignored and named in Search.Ignored: Prefer: handling=lenient
+}
+
+// Search is a search on one resource type, translated.
+type Search struct {
+	Type     string
+	Where    driver.Query // nil: every record of the type
+	Sort     []driver.Order
+	Count    int // hits of a page; 0: only the total is asked for
+	Total    Total
+	Summary  string   // _summary: true, text, data or false; "" if not given. count is Count 0
+	Elements []string // _elements
+	Self     []Pair   // what was understood, in the order given: the parameters of the self link
+	Ignored  []string // names of unknown parameters that were ignored
+}
+
+// Parse translates the parameters of a search on a type; all of them must hold. It touches no database. The error is an
+// Outcome with an issue for each parameter that is wrong: not-supported for what is unknown, value for a bad value, too-long
+// beyond a limit.
+func (c *Catalog) Parse(typ string, pairs []Pair, o ParseOptions) (*Search, error) {
+	schema := c.types[typ]
+	if schema == nil {
+		return nil, fhirmap.Errorf(fhirmap.CodeNotSupported, "", "%q is no resource type of FHIR R4", typ)
+	}
+	s := &Search{Type: typ, Count: c.options.DefaultCount}
+	var where driver.And
+	wrong := &fhirmap.Outcome{}
+	seen := map[string]bool{}
+	for _, p := range pairs {
+		a := &ask{Catalog: c, schema: schema, name: p.Name}
+		code, _, modified := strings.Cut(p.Name, ":")
+		if control := controls[code]; control != nil {
+			if modified {
+				wrong.Issues = append(wrong.Issues, a.fail(fhirmap.CodeNotSupported, "%s takes no modifier", code).Issues...)
+				continue
+			}
+			if seen[p.Name] && p.Name != "_sort" {
+				wrong.Issues = append(wrong.Issues, a.bad("given twice; give it once").Issues...)
+				continue
+			}
+			seen[p.Name] = true
+			value, err := control(s, a, p.Value, o)
+			if err != nil {
+				wrong.Issues = append(wrong.Issues, err.Issues...)
+			} else if value != "" {
+				s.Self = append(s.Self, Pair{p.Name, value})
+			}
+			continue
+		}
+		q, err := a.clause(p)
+		switch {
+		case err == nil:
+			where = append(where, q)
+			s.Self = append(s.Self, p)
+		case a.param == nil && o.Lenient:
+			s.Ignored = append(s.Ignored, p.Name)
+		default:
+			wrong.Issues = append(wrong.Issues, err.Issues...)
+		}
+	}
+	if len(where) > c.options.MaxAnd {
+		wrong.Issues = append(wrong.Issues, fhirmap.Errorf(fhirmap.CodeTooLong, "",
+			"%d parameters are more than the %d that one search may have", len(where), c.options.MaxAnd).Issues...)
+	}
+	if len(wrong.Issues) > 0 {
+		return nil, wrong
+	}
+	switch len(where) {
+	case 0:
+	case 1:
+		s.Where = where[0]
+	default:
+		s.Where = where
+	}
+	return s, nil
+}
+
+// clause translates one parameter. If it is unknown for the type a.param stays nil.
+func (a *ask) clause(p Pair) (driver.Query, *fhirmap.Outcome) {
+	code, name, modified := strings.Cut(p.Name, ":")
+	a.param = a.schema.params[code]
+	if a.param == nil {
+		return nil, a.unknown(code)
+	}
+	if len(p.Value) > a.options.MaxValue {
+		return nil, a.fail(fhirmap.CodeTooLong, "the value has %d bytes; %d are the most", len(p.Value), a.options.MaxValue)
+	}
+	m := a.param.kind.modifier(name)
+	if m == nil && fhirmap.IsResource(name) {
+		if m = a.param.kind.modifier(anyType); m != nil {
+			if a.target = name; !a.param.targets(name) {
+				return nil, a.fail(fhirmap.CodeNotSupported, "%s does not refer to a %s; it refers to %s",
+					code, name, strings.Join(a.param.def.Target, ", "))
+			}
+		}
+	}
+	if m == nil || modified && (name == "" || name == anyType) {
+		return nil, a.fail(fhirmap.CodeNotSupported, "a %s parameter has no modifier %q; %s", a.param.kind.name, ":"+name, a.param.modifiers())
+	}
+	if strings.IndexByte(p.Value, 0) >= 0 {
+		return nil, a.bad("a zero byte; FHIR has none in any value")
+	}
+	return m.query(a, p.Value)
+}
+
+func (k *kind) modifier(name string) *modifier {
+	i := slices.IndexFunc(k.modifiers, func(m modifier) bool { return m.name == name })
+	if i < 0 {
+		return nil
+	}
+	return &k.modifiers[i]
+}
+
+// modifiers says which there are.
+func (p *parameter) modifiers() string {
+	names := p.claim().Modifiers
+	if len(names) == 0 {
+		return "it takes none"
+	}
+	return "it takes :" + strings.Join(names, ", :")
+}
+
+// unknown is the error of a parameter that the type does not have; it lists those that it has.
+func (a *ask) unknown(code string) *fhirmap.Outcome {
+	why := fmt.Sprintf("%s has no search parameter %q", a.schema.typ, code)
+	switch {
+	case a.schema.mute[code]:
+		why = fmt.Sprintf("the search parameter %q of %s is published, but not answered here", code, a.schema.typ)
+	case code == "_has" || strings.Contains(code, "."):
+		why = fmt.Sprintf("%q reaches into another resource, which this search does not do", a.name)
+	}
+	known := slices.Concat(a.schema.codes, controlNames())
+	slices.Sort(known)
+	return fhirmap.Errorf(fhirmap.CodeNotSupported, "http."+a.name, "%s; known are %s", why, strings.Join(known, ", "))
+}

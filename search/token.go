@@ -1,0 +1,195 @@
+package search
+
+import (
+	"github.com/hob-fhir/hob/fhirmap"
+	"github.com/hob-fhir/hob/storage/driver"
+)
+
+// Suffixes of the fields that tokens write.
+const (
+	textField   = ":text"
+	ofTypeField = ":of-type"
+)
+
+// tokens are codes, identifiers, flags and contact points (R4 3.1.1.4.11). A row is code · 00 · system · 00, or code · 00 if
+// there is no system: the last 00 lets a search for a system alone end where the system does.
+var tokens = &kind{
+	name: "token",
+	rows: map[string]extractor{
+		"Coding":          func(x *indexer, e *fhirmap.Element) { x.coding(e) },
+		"CodeableConcept": tokenConcept,
+		"Identifier":      tokenIdentifier,
+		"ContactPoint":    func(x *indexer, e *fhirmap.Element) { x.token("", e.String("value"), "") },
+		"Quantity":        func(x *indexer, e *fhirmap.Element) { x.token("", e.String("code"), e.String("system")) },
+		"code":            tokenPrimitive,
+		"boolean":         tokenPrimitive,
+		"string":          tokenPrimitive,
+		"markdown":        tokenPrimitive,
+		"id":              tokenPrimitive,
+		"uri":             tokenPrimitive,
+		"url":             tokenPrimitive,
+		"oid":             tokenPrimitive,
+		"uuid":            tokenPrimitive,
+		"canonical":       tokenPrimitive,
+		"integer":         tokenPrimitive,
+		"positiveInt":     tokenPrimitive,
+		"unsignedInt":     tokenPrimitive,
+	},
+	suffixes: []string{"", textField, ofTypeField},
+	present:  []string{"", textField},
+	read:     tokenIs,
+	modifiers: []modifier{
+		{"", each(tokenIs)},
+		missing,
+		{"not", not(tokenIs)},
+		{"text", each(tokenText)},
+		{"of-type", each(tokenOfType)},
+	},
+	sortable: true,
+}
+
+func tokenPrimitive(x *indexer, e *fhirmap.Element) { x.token("", e.Text, "") }
+
+func tokenConcept(x *indexer, e *fhirmap.Element) {
+	for c := range e.Each("coding") {
+		x.coding(c)
+	}
+	x.text(e.String("text"))
+}
+
+func tokenIdentifier(x *indexer, e *fhirmap.Element) {
+	system, value := e.String("system"), e.String("value")
+	x.token("", value, system)
+	kind := e.First("type")
+	if kind == nil {
+		return
+	}
+	x.text(kind.String("text"))
+	for c := range kind.Each("coding") {
+		if code := c.String("code"); code != "" && value != "" {
+			x.point(ofTypeField, ofTypeBytes(x.Catalog, c.String("system"), code, value))
+		}
+	}
+}
+
+func (x *indexer) coding(e *fhirmap.Element) {
+	x.token("", e.String("code"), e.String("system"))
+	x.text(e.String("display"))
+}
+
+// text adds what :text finds.
+func (x *indexer) text(s string) {
+	if s = normalise(s); s != "" {
+		x.point(textField, []byte(s))
+	}
+}
+
+// token adds a code with its system; either may be empty.
+func (x *indexer) token(suffix, code, system string) {
+	if code == "" && system == "" {
+		return
+	}
+	x.point(suffix, tokenBytes(x.options.CaseSensitive, code, system))
+}
+
+func tokenBytes(sensitive func(string) bool, code, system string) []byte {
+	b := make([]byte, 0, len(code)+len(system)+2)
+	if system == "" || !sensitive(system) {
+		code = fold(code)
+	}
+	b = append(append(b, exact(code)...), 0)
+	if system != "" {
+		b = append(append(b, exact(system)...), 0)
+	}
+	return b
+}
+
+func ofTypeBytes(c *Catalog, system, code, value string) []byte {
+	return append(tokenBytes(c.options.CaseSensitive, code, system), exact(fold(value))...)
+}
+
+// caseSensitive knows the widely used systems in which case tells codes apart. R4 asks for codes to be compared without case
+// when in doubt: too much is found rather than too little.
+func caseSensitive(system string) bool {
+	switch system {
+	case "http://unitsofmeasure.org", "urn:iso:std:iso:11073:10101":
+		return true
+	}
+	return false
+}
+
+// tokenIs reads [system]|[code]: code in any system, |code in none, system| for any code of it.
+func tokenIs(a *ask, src source, value string) (anyOf, *fhirmap.Outcome) {
+	parts := splitEscaped(value, '|')
+	sensitive := a.options.CaseSensitive
+	switch {
+	case len(parts) > 2:
+		return nil, a.bad("%q has more than one |; write system|code, and \\| for a | within either", value)
+	case len(parts) == 1:
+		code := unescape(value)
+		some := anyOf{one(src.field, driver.EQUAL, driver.Prefix(tokenBytes(sensitive, code, "")))}
+		if code != fold(code) { // as it stands, for systems in which case counts
+			some = append(some, one(src.field, driver.EQUAL, driver.Prefix(append([]byte(exact(code)), 0))))
+		}
+		return some, nil
+	}
+	system, code := unescape(parts[0]), unescape(parts[1])
+	switch {
+	case system == "" && code == "":
+		return nil, a.bad("| has neither a system nor a code")
+	case code == "":
+		return anyOf{one(src.field, driver.LIKE, driver.Point([]byte("\x00"+exact(system)+"\x00")))}, nil
+	}
+	return anyOf{one(src.field, driver.EQUAL, driver.Point(tokenBytes(sensitive, code, system)))}, nil
+}
+
+// tokenText reads the beginning of a display or text.
+func tokenText(a *ask, src source, value string) (anyOf, *fhirmap.Outcome) {
+	text, err := a.normalised(value)
+	if err != nil {
+		return nil, err
+	}
+	return anyOf{one(src.field+textField, driver.EQUAL, driver.Prefix([]byte(text)))}, nil
+}
+
+// tokenOfType reads system|code|value, the first two those of Identifier.type.
+func tokenOfType(a *ask, src source, value string) (anyOf, *fhirmap.Outcome) {
+	parts := splitEscaped(value, '|')
+	if len(parts) != 3 || parts[1] == "" || parts[2] == "" {
+		return nil, a.bad("%q is not system|code|value, the type of the identifier and its value", value)
+	}
+	b := ofTypeBytes(a.Catalog, unescape(parts[0]), unescape(parts[1]), unescape(parts[2]))
+	return anyOf{one(src.field+ofTypeField, driver.EQUAL, driver.Point(b))}, nil
+}
+
+// ids is _id: no rows, for a record knows its own id. Ids differ by case.
+var ids = &kind{
+	name:     "token",
+	sortable: true,
+	modifiers: []modifier{
+		{"", idIs},
+		{"not", func(a *ask, value string) (driver.Query, *fhirmap.Outcome) {
+			q, err := idIs(a, value)
+			if err != nil {
+				return nil, err
+			}
+			return driver.Not{Of: q}, nil
+		}},
+	},
+}
+
+func idIs(a *ask, value string) (driver.Query, *fhirmap.Outcome) {
+	values, err := a.list(value)
+	if err != nil {
+		return nil, err
+	}
+	out := make(driver.IDs, 0, len(values))
+	for _, v := range values {
+		v = unescape(v)
+		if !fhirmap.IsID(v) {
+			return nil, a.bad("%q is no id; an id has 1 to 64 letters, digits, hyphens and dots", v)
+		}
+		out = append(out, v)
+	}
+	return out, nil
+}
