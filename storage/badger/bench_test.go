@@ -2,10 +2,12 @@ package badger
 
 import (
 	"context"
+	"expvar"
 	"fmt"
 	"io"
 	"log/slog"
 	"math/rand/v2"
+	"os"
 	"runtime"
 	"strings"
 	"sync"
@@ -115,14 +117,191 @@ func BenchmarkPut(b *testing.B) {
 	}
 }
 
+// visit makes an observation one of patient id/48's, three of each of 16 codes.
+func visit(r *rand.Rand, id int) (driver.Record, []driver.Row) {
+	rec, rows := observation(r, id)
+	patient := driver.Point(driver.Key{Type: "Patient", ID: fmt.Sprint(id / 48)}.Ref())
+	code := driver.Point([]byte(fmt.Sprintf("%d-1\x00http://loinc.org", 8000+id%16)))
+	for i := range rows {
+		switch rows[i].Field {
+		case "subject", "_patient":
+			rows[i].Value = patient
+		case "code", "combo-code":
+			rows[i].Value = code
+		case "value-quantity", "combo-value-quantity":
+			rows[i].Value = driver.Point(fmt.Appendf(nil, "\x80%05d", r.IntN(2000)))
+		}
+	}
+	return rec, rows
+}
+
+// person is a record with the rows of a Patient that searches ask for.
+func person(r *rand.Rand, id int) (driver.Record, []driver.Row) {
+	born := time.Unix(int64(r.IntN(80*365*86400))-int64(40*365*86400), 0).UTC().Truncate(24 * time.Hour)
+	family := fmt.Sprintf("family%02d", r.IntN(60))
+	p := func(field, v string) driver.Row { return driver.Row{Field: field, Value: driver.Point([]byte(v))} }
+	rows := []driver.Row{
+		p("family", family), p("family:exact", family), p("name", family), p("given", fmt.Sprintf("given%03d", r.IntN(300))),
+		p("gender", []string{"male\x00", "female\x00"}[r.IntN(2)]),
+		p("identifier", fmt.Sprintf("%d\x00urn:mrn\x00", id)),
+		{Field: "birthdate", Value: driver.Span(driver.Instant(born), driver.Instant(born.Add(24*time.Hour)))},
+	}
+	rec := driver.Record{Key: driver.Key{Type: "Patient", ID: fmt.Sprint(id)}, Version: 1, Time: time.UnixMilli(1_700_000_000_000),
+		Body: fmt.Appendf(nil, `{"resourceType":"Patient","id":"%d","text":%q}`, id, strings.Repeat("a patient of some size ", 60))}
+	return rec, rows
+}
+
+// BenchmarkSearch measures the searches of a clinic: 1,000 patients with 48 observations each. keys/op is what the search read,
+// iterators/op and gets/op what it asked of Badger, its hits included.
+func BenchmarkSearch(b *testing.B) {
+	s := benchStore(b)
+	r := rand.New(rand.NewPCG(1, 2))
+	const patients = 1000
+	fill(b, s, patients, func(i int) (driver.Record, []driver.Row) { return person(r, i) })
+	fill(b, s, patients*48, func(i int) (driver.Record, []driver.Row) { return visit(r, i) })
+	// The same observations, but those of a patient far apart, as they come over years.
+	fill(b, s, patients*48, func(i int) (driver.Record, []driver.Row) {
+		rec, rows := visit(r, i%patients*48+i/patients)
+		rec.Type = "Scattered"
+		return rec, rows
+	})
+	patient := func(i int) driver.Lookup {
+		return point("subject", string(driver.Key{Type: "Patient", ID: fmt.Sprint(i * 7919 % patients)}.Ref()))
+	}
+	code := func(i int) driver.Lookup { return point("code", fmt.Sprintf("%d-1\x00http://loinc.org", 8000+i%16)) }
+	anySystem := func(i int) driver.Lookup {
+		return driver.Lookup{Field: "code", Op: driver.EQUAL, Values: []driver.Value{driver.Prefix(fmt.Appendf(nil, "%d-1\x00", 8000+i%16))}}
+	}
+	above := func(i int) driver.Lookup {
+		return driver.Lookup{Field: "value-quantity", Op: driver.GT, Values: []driver.Value{driver.Point(fmt.Appendf(nil, "\x80%05d", 500+i%1000))}}
+	}
+	family := func(i int) driver.Lookup {
+		return driver.Lookup{Field: "family", Op: driver.EQUAL, Values: []driver.Value{driver.Prefix(fmt.Appendf(nil, "family%02d", i%60))}}
+	}
+	y1970 := driver.Instant(time.Unix(0, 0))
+	born := driver.Or{
+		driver.Lookup{Field: "birthdate", Op: driver.GTE, Values: []driver.Value{driver.Point(driver.Instant(time.Unix(86400, 0)))}},
+		driver.Lookup{Field: "birthdate", Op: driver.EQUAL, Values: []driver.Value{driver.Span(y1970, driver.Instant(time.Unix(86400, 0)))}},
+	}
+	latest := []driver.Order{{Field: "date", Desc: true}}
+	for _, c := range []struct {
+		name string
+		find func(i int) driver.Find
+	}{
+		{"patient and code", func(i int) driver.Find {
+			return driver.Find{Type: "Observation", Where: driver.And{patient(i), code(i)}, Limit: 21}
+		}},
+		{"code and patient", func(i int) driver.Find {
+			return driver.Find{Type: "Observation", Where: driver.And{code(i), patient(i)}, Limit: 21}
+		}},
+		{"patient and code, scattered", func(i int) driver.Find {
+			return driver.Find{Type: "Scattered", Where: driver.And{patient(i), code(i)}, Limit: 21}
+		}},
+		{"patient and code of any system", func(i int) driver.Find {
+			return driver.Find{Type: "Observation", Where: driver.And{patient(i), anySystem(i)}, Limit: 21}
+		}},
+		{"patient", func(i int) driver.Find { return driver.Find{Type: "Observation", Where: patient(i), Limit: 50} }},
+		{"patient, code and value", func(i int) driver.Find {
+			return driver.Find{Type: "Observation", Where: driver.And{patient(i), code(i), above(i)}, Limit: 21}
+		}},
+		{"patient by date", func(i int) driver.Find {
+			return driver.Find{Type: "Observation", Where: patient(i), Sort: latest, Limit: 21}
+		}},
+		{"family and birthdate", func(i int) driver.Find {
+			return driver.Find{Type: "Patient", Where: driver.And{family(i), born}, Limit: 21}
+		}},
+		{"code and value by date", func(i int) driver.Find {
+			return driver.Find{Type: "Observation", Where: driver.And{code(i), above(i)}, Sort: latest, Limit: 21}
+		}},
+		{"code and value", func(i int) driver.Find {
+			return driver.Find{Type: "Observation", Where: driver.And{code(i), above(i)}, Limit: 21}
+		}},
+	} {
+		b.Run(strings.ReplaceAll(c.name, " ", "_"), func(b *testing.B) {
+			hits, rows := 0, 0
+			asked := newAsked()
+			b.ReportAllocs()
+			start := cpu()
+			for i := range b.N {
+				f := c.find(i)
+				f.Trace = &driver.Trace{}
+				err := s.View(context.Background(), func(r driver.Reader) error {
+					for _, err := range r.Find(f) {
+						if err != nil {
+							return err
+						}
+						hits++
+					}
+					return nil
+				})
+				if err != nil {
+					b.Fatal(err)
+				}
+				for _, step := range f.Trace.Steps {
+					rows += step.Rows
+				}
+				if i == 0 && os.Getenv("HOB_TRACE") != "" {
+					b.Logf("%+v", f.Trace.Steps)
+				}
+			}
+			n := float64(b.N)
+			b.ReportMetric(float64((cpu()-start).Nanoseconds())/1000/n, "cpu-us/op")
+			b.ReportMetric(float64(hits)/n, "hits/op")
+			b.ReportMetric(float64(rows)/n, "keys/op")
+			asked.report(b)
+		})
+	}
+	b.Run("get", func(b *testing.B) {
+		asked := newAsked()
+		b.ReportAllocs()
+		start := cpu()
+		for i := range b.N {
+			err := s.View(context.Background(), func(r driver.Reader) error {
+				_, err := r.Get(driver.Key{Type: "Patient", ID: fmt.Sprint(i * 7919 % patients)})
+				return err
+			})
+			if err != nil {
+				b.Fatal(err)
+			}
+		}
+		b.ReportMetric(float64((cpu()-start).Nanoseconds())/1000/float64(b.N), "cpu-us/op")
+		asked.report(b)
+	})
+}
+
+// asked is what Badger's own counters stood at.
+type asked struct{ gets, iterators int64 }
+
+func badgerCounter(name string) int64 {
+	if v, ok := expvar.Get(name).(*expvar.Int); ok {
+		return v.Value()
+	}
+	return 0
+}
+
+func newAsked() asked {
+	return asked{badgerCounter("badger_get_num_user"), badgerCounter("badger_iterator_num_user")}
+}
+
+func (a asked) report(b *testing.B) {
+	now := newAsked()
+	b.ReportMetric(float64(now.gets-a.gets)/float64(b.N), "gets/op")
+	b.ReportMetric(float64(now.iterators-a.iterators)/float64(b.N), "iterators/op")
+}
+
 // filled is a store with so many observations.
 func filled(tb testing.TB, s driver.Backend, n int) {
 	tb.Helper()
 	r := rand.New(rand.NewPCG(1, 2))
+	fill(tb, s, n, func(i int) (driver.Record, []driver.Row) { return observation(r, i) })
+}
+
+func fill(tb testing.TB, s driver.Backend, n int, record func(i int) (driver.Record, []driver.Row)) {
+	tb.Helper()
 	for i := 0; i < n; {
 		_, err := s.Update(context.Background(), func(tx driver.Tx) error {
 			for end := min(n, i+500); i < end; i++ {
-				if err := tx.Put(observation(r, i)); err != nil {
+				if err := tx.Put(record(i)); err != nil {
 					return err
 				}
 			}
