@@ -1,0 +1,153 @@
+// Package conformance says what a server claims to do: its CapabilityStatement (R4 section 5.2), made from the tables that do it.
+package conformance
+
+import (
+	"cmp"
+	"encoding/json"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hob-fhir/hob/fhirmap"
+	"github.com/hob-fhir/hob/search"
+)
+
+// FHIRVersion is the version of FHIR that is spoken.
+const FHIRVersion = "4.0.1"
+
+// Server is what a server is told to claim. Nothing is claimed that is not in it or in the Catalog.
+type Server struct {
+	Version    string    // of the software; "" leaves it out
+	Date       time.Time // of the statement
+	Base       string    // the FHIR base; "" leaves it out
+	Formats    []string  // media types and codes of _format
+	Catalog    *search.Catalog
+	System     []string // interaction codes of system level: history-system, transaction, ...
+	Types      []string // interaction codes of every resource type: read, create, ...
+	Operations []Operation
+	NoUpdate   bool // an update does not create
+
+	ConditionalCreate, ConditionalUpdate bool
+	ConditionalDelete                    string // a code of conditional-delete-status; "": not-supported
+}
+
+// Operation is an operation to be claimed.
+type Operation struct {
+	Name       string // without the $
+	Definition string // canonical URL
+	System     bool
+	On         []string // resource types, nil for none
+}
+
+// The elements of a CapabilityStatement that are used, in the order of the specification.
+type (
+	statement struct {
+		ResourceType   string          `json:"resourceType"`
+		Status         string          `json:"status"`
+		Date           string          `json:"date"`
+		Kind           string          `json:"kind"`
+		Software       software        `json:"software"`
+		Implementation *implementation `json:"implementation,omitempty"`
+		FHIRVersion    string          `json:"fhirVersion"`
+		Format         []string        `json:"format"`
+		Rest           []rest          `json:"rest"`
+	}
+	software struct {
+		Name    string `json:"name"`
+		Version string `json:"version,omitempty"`
+	}
+	implementation struct {
+		Description string `json:"description"`
+		URL         string `json:"url"`
+	}
+	rest struct {
+		Mode        string        `json:"mode"`
+		Resource    []resource    `json:"resource"`
+		Interaction []interaction `json:"interaction,omitempty"`
+		Operation   []operation   `json:"operation,omitempty"`
+	}
+	resource struct {
+		Type              string        `json:"type"`
+		Profile           string        `json:"profile"`
+		Interaction       []interaction `json:"interaction"`
+		Versioning        string        `json:"versioning"`
+		ReadHistory       bool          `json:"readHistory"`
+		UpdateCreate      bool          `json:"updateCreate"`
+		ConditionalCreate bool          `json:"conditionalCreate"`
+		ConditionalRead   string        `json:"conditionalRead"`
+		ConditionalUpdate bool          `json:"conditionalUpdate"`
+		ConditionalDelete string        `json:"conditionalDelete"`
+		ReferencePolicy   []string      `json:"referencePolicy"`
+		SearchParam       []searchParam `json:"searchParam,omitempty"`
+		Operation         []operation   `json:"operation,omitempty"`
+	}
+	interaction struct {
+		Code string `json:"code"`
+	}
+	searchParam struct {
+		Name          string `json:"name"`
+		Definition    string `json:"definition,omitempty"`
+		Type          string `json:"type"`
+		Documentation string `json:"documentation,omitempty"`
+	}
+	operation struct {
+		Name       string `json:"name"`
+		Definition string `json:"definition"`
+	}
+)
+
+// CapabilityStatement writes the statement of a server as a resource in JSON.
+func CapabilityStatement(s Server) ([]byte, error) {
+	out := statement{
+		ResourceType: "CapabilityStatement", Status: "active", Date: s.Date.UTC().Format(time.RFC3339), Kind: "instance",
+		Software: software{"Hob", s.Version}, FHIRVersion: FHIRVersion, Format: s.Formats,
+	}
+	if s.Base != "" {
+		out.Implementation = &implementation{"Hob, a FHIR R4 server", s.Base}
+	}
+	r := rest{Mode: "server", Interaction: codes(s.System)}
+	for _, op := range s.Operations {
+		if op.System {
+			r.Operation = append(r.Operation, operation{op.Name, op.Definition})
+		}
+	}
+	for _, typ := range fhirmap.ResourceTypes() {
+		r.Resource = append(r.Resource, s.resource(typ))
+	}
+	out.Rest = []rest{r}
+	return json.Marshal(out)
+}
+
+func (s Server) resource(typ string) resource {
+	r := resource{
+		Type: typ, Profile: "http://hl7.org/fhir/StructureDefinition/" + typ, Interaction: codes(s.Types),
+		Versioning: "versioned", ReadHistory: true, UpdateCreate: !s.NoUpdate,
+		ConditionalRead: "full-support", ConditionalCreate: s.ConditionalCreate, ConditionalUpdate: s.ConditionalUpdate,
+		ConditionalDelete: cmp.Or(s.ConditionalDelete, "not-supported"), ReferencePolicy: []string{"literal", "logical"},
+	}
+	for _, p := range s.Catalog.For(typ) {
+		r.SearchParam = append(r.SearchParam, searchParam{p.Code, p.Definition, p.Type, said(p)})
+	}
+	for _, op := range s.Operations {
+		if slices.Contains(op.On, typ) {
+			r.Operation = append(r.Operation, operation{op.Name, op.Definition})
+		}
+	}
+	return r
+}
+
+// said is what has no element of its own in R4: the modifiers of a parameter.
+func said(p search.Parameter) string {
+	if len(p.Modifiers) == 0 {
+		return ""
+	}
+	return "modifiers :" + strings.Join(p.Modifiers, " :")
+}
+
+func codes(names []string) []interaction {
+	var out []interaction
+	for _, n := range names {
+		out = append(out, interaction{n})
+	}
+	return out
+}

@@ -1,0 +1,81 @@
+package server_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hob-fhir/hob/server"
+)
+
+// settled asks for a job until it is no longer under way.
+func (f *fixture) settled(place string, headers ...string) *answer {
+	f.Helper()
+	for range 2000 {
+		a := f.do("GET", place, "", headers...)
+		if a.status != 202 {
+			return a
+		}
+		a.has("Retry-After", "1")
+		time.Sleep(5 * time.Millisecond)
+	}
+	f.Fatalf("%s is under way for ever", place)
+	return nil
+}
+
+// place is where the answer of a Bundle will be.
+func (a *answer) place() string {
+	a.Helper()
+	return strings.TrimPrefix(a.is(202).header.Get("Content-Location"), "http://hob.test")
+}
+
+func TestAsync(t *testing.T) {
+	f := open(t, func(c *server.Config) {
+		c.Subject = func(r *http.Request) string { return r.Header.Get("Caller") }
+	})
+	const later = "Prefer: respond-async, return=representation"
+	at := f.do("POST", "/fhir", transaction(post("", patient("", "Ann"))), later, "Caller: ann").place()
+	r := f.settled(at, "Caller: ann").response("transaction-response")
+	if r.statuses() != "201" || !strings.Contains(string(r.Entry[0].Resource), "Ann") {
+		t.Errorf("the answer is %+v", r)
+	}
+	f.has("family=ann", 1)
+	f.do("GET", at, "", "Caller: bob").fails(404, "not-found", "")
+	f.do("DELETE", at, "", "Caller: bob").is(404)
+	f.do("GET", at, "", "Caller: ann").is(200)
+	f.do("DELETE", at, "", "Caller: ann").is(202)
+	f.do("GET", at, "", "Caller: ann").fails(404, "not-found", "no longer kept")
+	f.do("DELETE", at, "", "Caller: ann").is(404)
+
+	at = f.do("POST", "/fhir", transaction(post("", `{"resourceType":"Patient","gender":"x"}`)), "Prefer: respond-async").place()
+	f.settled(at).blames(400, "value", "Bundle.entry[0].resource.gender", "")
+	at = f.do("POST", "/fhir", batch(ask("", "", "GET", "Patient/x")), "Prefer: respond-async").place()
+	if r := f.settled(at).response("batch-response"); r.statuses() != "404" {
+		t.Errorf("the answer is %+v", r)
+	}
+	f.do("GET", "/fhir/_async/nothing", "").is(404)
+	f.do("POST", "/fhir", batch(ask("", "", "GET", strings.TrimPrefix(at, "/fhir/")))).response("batch-response")
+}
+
+// TestAsyncCancelled deletes a job while it runs: the transaction is done or not, and the job is gone.
+func TestAsyncCancelled(t *testing.T) {
+	f := open(t, func(c *server.Config) { c.Limits.Jobs = 1 })
+	at := f.do("POST", "/fhir", circle(1000, nil), "Prefer: respond-async").place()
+	second := f.do("POST", "/fhir", circle(1000, nil), "Prefer: respond-async")
+	if second.status != 202 && second.status != 429 {
+		t.Errorf("a second job is answered by %d %s", second.status, second.body)
+	}
+	f.do("DELETE", at, "").is(202)
+	f.do("GET", at, "").is(404)
+	for range 2000 { // until the slot is free again
+		if a := f.do("POST", "/fhir", batch(), "Prefer: respond-async"); a.status == 202 {
+			f.settled(a.place()).response("batch-response")
+			break
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	if n := *f.do("GET", "/fhir/Patient?_summary=count", "").is(200).set().Total; n%1000 != 0 {
+		t.Errorf("a cancelled transaction left %d of its 1000 resources", n)
+	}
+}

@@ -1,0 +1,132 @@
+package server
+
+import (
+	"errors"
+	"net/http"
+
+	"github.com/hob-fhir/hob/fhirmap"
+	"github.com/hob-fhir/hob/search"
+	"github.com/hob-fhir/hob/storage"
+	"github.com/hob-fhir/hob/storage/driver"
+)
+
+// searchType is the search interaction on a type, by GET and by POST _search (R4 section 3.1.1).
+//
+// The total: _total=accurate counts exactly, whatever it costs within the row budget; _total=none leaves it out. Else it is told
+// where it costs little: when the page holds every match, or when counting reads no more than Limits.Total rows. A total that is
+// told is always exact. Later pages repeat that of the first, since they read the same snapshot.
+func searchType(c *Config, p *pages) Interaction {
+	return func(tx *storage.Tx, r *Request) (*Response, error) {
+		s, err := c.Catalog.Parse(r.Type, r.Query, search.ParseOptions{Lenient: lenient(c, r)})
+		if err != nil {
+			return nil, err
+		}
+		part := subset{fhirmap.Summary(s.Summary), s.Elements}
+		if s.Summary == "count" || s.Summary == "false" {
+			part.summary = ""
+		}
+		if err := part.known(r.Type); err != nil {
+			return nil, err
+		}
+		walk := newWalk("/"+r.Type, encode(s.Self))
+		at, err := p.open(walk.scope, r.Page)
+		if err != nil {
+			return nil, err
+		}
+		find := driver.Find{
+			Type: s.Type, Where: s.Where, Sort: s.Sort, At: at.at, After: driver.Cursor(at.after), Reverse: at.reverse,
+			Limit: s.Count + 1, Budget: c.Limits.rows(r),
+		}
+		var hits []driver.Hit
+		size := 0
+		if s.Count > 0 {
+			for hit, err := range tx.Find(find) {
+				if errors.Is(err, driver.ErrExpired) {
+					return nil, refuse(http.StatusGone, fhirmap.CodeDeleted,
+						"the state of the store that this link reads is no longer kept; begin again at %s", walk.url(r, ""))
+				}
+				if err != nil {
+					return nil, err
+				}
+				hits = append(hits, hit)
+				size += len(hit.Body) + 200
+			}
+		}
+		hits, before, after := cut(hits, s.Count, at)
+		total, err := totalOf(tx, c, s, find, at, len(hits), s.Count > 0 && !before && !after)
+		if err != nil {
+			return nil, err
+		}
+		var back, on string
+		if len(hits) > 0 {
+			if at.at == "" && !r.inside { // no snapshot holds what a transaction is about to write
+				at.at = tx.Now()
+			}
+			if before {
+				back = p.seal(walk.scope, place{at: at.at, after: string(hits[0].Cursor), reverse: true, total: total})
+			}
+			if after {
+				on = p.seal(walk.scope, place{at: at.at, after: string(hits[len(hits)-1].Cursor), total: total})
+			}
+		}
+		b := newBundle("searchset", c.Clock(), total, walk.links(r, back, on), size)
+		base := r.Base + "/" + r.Type + "/"
+		for _, hit := range hits {
+			body, err := part.of(hit.Body)
+			if err != nil {
+				return nil, err
+			}
+			b.match(base+hit.ID, body, "match")
+		}
+		if o := ignored(s); o != nil {
+			b.match("", o.JSON(), "outcome")
+		}
+		return &Response{Status: http.StatusOK, Body: b.bytes()}, nil
+	}
+}
+
+// totalOf counts the matches as far as the client and the budget want it; negative: not told.
+func totalOf(tx *storage.Tx, c *Config, s *search.Search, find driver.Find, at place, shown int, all bool) (int, error) {
+	switch {
+	case s.Total == search.TotalNone && s.Count > 0:
+		return -1, nil
+	case all:
+		return shown, nil
+	case at.total >= 0:
+		return at.total, nil
+	}
+	accurate := s.Total == search.TotalAccurate || s.Count == 0
+	find.After, find.Reverse, find.Limit, find.Sort = "", false, 0, nil
+	if !accurate {
+		find.Budget = min(find.Budget, c.Limits.Total)
+	}
+	n, err := tx.Count(find)
+	if errors.Is(err, driver.ErrTooCostly) && !accurate {
+		return -1, nil
+	}
+	return n, err
+}
+
+// lenient reports whether unknown parameters are to be ignored.
+func lenient(c *Config, r *Request) bool {
+	switch preferred(r.Header, "handling") {
+	case "lenient":
+		return true
+	case "strict":
+		return false
+	}
+	return c.Policy.Lenient
+}
+
+// ignored names the parameters that a lenient search did not understand, nil if there are none.
+func ignored(s *search.Search) *fhirmap.Outcome {
+	if len(s.Ignored) == 0 {
+		return nil
+	}
+	o := &fhirmap.Outcome{}
+	for _, name := range s.Ignored {
+		o.Issues = append(o.Issues, fhirmap.Issue{Severity: "warning", Code: fhirmap.CodeNotSupported,
+			Diagnostics: "the parameter " + clip(name) + " was ignored: it is not known for " + s.Type})
+	}
+	return o
+}
