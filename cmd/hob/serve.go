@@ -1,0 +1,322 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"os"
+	"runtime/debug"
+	"slices"
+	"time"
+	_ "time/tzdata" // an image of Hob has no time zones of its own
+
+	"github.com/alecthomas/kong"
+	"golang.org/x/term"
+
+	"github.com/hob-fhir/hob/conformance/r4"
+	"github.com/hob-fhir/hob/search"
+	"github.com/hob-fhir/hob/server"
+	"github.com/hob-fhir/hob/storage"
+	"github.com/hob-fhir/hob/storage/backends"
+)
+
+// serve is the server and its configuration. Every field is a key, see config.go.
+type serve struct {
+	Config string `placeholder:"FILE" help:"Read keys from a YAML or JSON file. What the command line or a variable says comes before it."`
+
+	Listen       string         `default:"127.0.0.1:8080" help:"Address and port to listen on. The FHIR base is at /fhir."`
+	Base         string         `placeholder:"URL" help:"The FHIR base as clients see it, https://ehr.example/fhir. Without it, it is taken from each request. References below it, or else below the address listened on, are this server's own."`
+	Proxies      []netip.Prefix `placeholder:"CIDR,..." help:"Proxies whose X-Forwarded-Proto and X-Forwarded-Host are believed where base is not set, as 10.0.0.0/8."`
+	Auth         string         `default:"off" placeholder:"off|dev|FILE" help:"Who may do what. off: everyone everything. dev is the same as off until access control is built, and a FILE is refused until then."`
+	InsecureOpen bool           `help:"Let everyone who reaches a listen address beyond loopback read and change everything, where auth is off."`
+
+	LogFormat string        `enum:"auto,text,json" default:"auto" help:"Form of the log on standard error: text, json, or auto, which is text on a terminal and json elsewhere."`
+	LogLevel  slog.Level    `default:"info" help:"The least level that is logged: debug, info, warn or error. Requests are info."`
+	Drain     time.Duration `default:"1s" help:"On SIGTERM and SIGINT /readyz answers 503 for so long before connections are refused, so that a load balancer takes notice."`
+	Grace     time.Duration `default:"20s" help:"How long requests under way may go on after that."`
+
+	StoreKeys  storeKeys  `embed:"" group:"Store"`
+	LimitKeys  limitKeys  `embed:"" group:"Limits"`
+	PolicyKeys policyKeys `embed:"" group:"What FHIR leaves to the server"`
+
+	file *configuration
+}
+
+// limitKeys bound what one request may take, and what the process does.
+type limitKeys struct {
+	MaxBody     size          `default:"64MiB" help:"Largest request body, decompressed."`
+	MaxDepth    int           `default:"100" help:"Deepest nesting of JSON."`
+	MaxHeader   size          `default:"64KiB" help:"Largest request header."`
+	MaxURL      size          `name:"max-url" default:"16KiB" help:"Longest request target. A longer search is sent by POST to _search."`
+	PageSize    int           `default:"50" help:"Entries of a page if _count is not given."`
+	MaxPageSize int           `default:"1000" help:"Most entries of a page, whatever _count says."`
+	MaxRows     int           `default:"50000" help:"Most searchable values of one resource."`
+	Deadline    time.Duration `default:"30s" help:"From the end of a request's header to its commit. A change that is not committed by then is not made."`
+	RowBudget   int           `default:"5000000" help:"Index rows that one search may read before it is refused as too costly."`
+	WriteBudget int           `default:"20000" help:"Index rows that a search inside a change may read: If-None-Exist and the criteria of conditional updates and deletes. Other writers wait meanwhile."`
+	TotalBudget int           `default:"1000" help:"Index rows that are read for a total that was not asked for with _total."`
+	MaxCascade  int           `default:"1000" help:"Resources that one DELETE with _cascade=delete or with criteria may delete."`
+	MaxEntries  int           `default:"0" help:"Entries of a batch or transaction; 0 is as many as the body and the store take."`
+	MemoryLimit size          `default:"1GiB" help:"Soft limit of the Go heap. The variable GOMEMLIMIT comes before it; 0 is none."`
+}
+
+// policyKeys choose where FHIR lets servers differ.
+type policyKeys struct {
+	Referential       string `enum:"free,strict" default:"free" help:"Deleting what others refer to: free lets it happen, strict answers 409."`
+	Cascade           bool   `help:"Allow DELETE with _cascade=delete, which deletes what refers to a resource too."`
+	ConditionalDelete string `enum:"not-supported,single,multiple" default:"single" help:"What a DELETE with search criteria may delete: nothing, one match, or all matches."`
+	ClientIDs         string `name:"client-ids" enum:"allow,refuse" default:"allow" help:"A PUT of an id that is not there: allow creates the resource, refuse answers 405."`
+	Handling          string `enum:"strict,lenient" default:"strict" help:"Unknown search parameters: strict answers 400, lenient ignores and names them. A request's Prefer: handling= comes before it."`
+	Zone              string `default:"UTC" help:"Time zone of dates and times in resources and searches that name none, as Europe/Berlin."`
+}
+
+func (serve) Help() string {
+	return `The keys below are flags, variables and keys of the file alike: --max-body 8MiB, HOB_MAX_BODY=8MiB and max-body: 8MiB say the same. A flag comes before a variable, a variable before the file. Keys and variables that are not known are refused.
+
+Beside the FHIR base the server answers /livez, /readyz and /metrics (Prometheus).
+
+Examples:
+  hob serve
+  hob serve --listen 127.0.0.1:9000 --store badger:/var/lib/hob
+  hob serve --config /etc/hob.yaml --log-format json`
+}
+
+// BeforeResolve reads the configuration file when flags and variables are known and defaults are not applied yet.
+func (s *serve) BeforeResolve(c *kong.Context) error {
+	var names, variables []string
+	var path string
+	for _, f := range keys(c.Model.Node) {
+		if f.Name == "help" {
+			continue
+		}
+		variables = append(variables, f.Envs...)
+		if f.Name == "config" {
+			path = fmt.Sprint(c.FlagValue(f))
+			continue
+		}
+		names = append(names, f.Name)
+	}
+	if err := checkVariables(os.Environ(), variables); err != nil {
+		return err
+	}
+	if path == "" {
+		return nil
+	}
+	file, err := readConfiguration(path, names)
+	if err != nil {
+		return err
+	}
+	s.file = file
+	c.AddResolver(file)
+	return nil
+}
+
+// Run serves until the process is told to stop.
+func (s *serve) Run(p *process, c *kong.Context) error {
+	address, err := s.address()
+	if err != nil {
+		return err
+	}
+	log := logger(p.err, s.LogFormat, s.LogLevel)
+	slog.SetDefault(log)
+	v, revision := built()
+	log.Info("hob", "version", v, "revision", revision, "pid", os.Getpid())
+	log.Info("configuration", effective(c, s.file)...)
+	if os.Getenv("GOMEMLIMIT") == "" && s.LimitKeys.MemoryLimit > 0 {
+		debug.SetMemoryLimit(int64(s.LimitKeys.MemoryLimit))
+	}
+
+	// The port first: it costs nothing to give back.
+	l, err := net.ListenTCP("tcp", address)
+	if err != nil {
+		return fmt.Errorf("listen on %s: %w; choose another with --listen", s.Listen, bare(err))
+	}
+	defer l.Close()
+	base := "http://" + l.Addr().String() + server.Prefix
+	store, catalog, err := s.open(log, base)
+	if err != nil {
+		return err
+	}
+	defer store.Close()
+	config, err := s.config(p, store, catalog, log, v)
+	if err != nil {
+		return err
+	}
+	done := make(chan struct{})
+	config.Done = done
+	h := &http.Server{
+		Handler:        server.New(config),
+		ReadTimeout:    s.LimitKeys.Deadline,
+		WriteTimeout:   s.LimitKeys.Deadline + slowReader,
+		IdleTimeout:    2 * time.Minute,
+		MaxHeaderBytes: int(s.LimitKeys.MaxHeader),
+		ErrorLog:       slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+	}
+	failed := make(chan error, 1)
+	go func() { failed <- h.Serve(l) }()
+	log.Info("listening", "address", l.Addr().String(), "base", base)
+	if s.LogFormat != "json" && isTerminal(p.err) || s.LogFormat == "text" {
+		fmt.Fprintf(p.err, welcome, base, s.StoreKeys.Store, s.Auth, base, base)
+	}
+
+	select {
+	case err := <-failed:
+		return err
+	case <-p.Done():
+	}
+	log.Info("stopping", "drain", s.Drain, "grace", s.Grace)
+	close(done)
+	time.Sleep(s.Drain) // a second signal ends the process here
+	return s.stop(h, store, log)
+}
+
+// slowReader is how long a client may take to read an answer.
+const slowReader = 5 * time.Minute
+
+const welcome = `
+  Hob is ready at %s (store %s, auth %s).
+  Try:   curl '%s/metadata?_pretty=true'
+  Load:  hob load --url %s FILE...
+  Stop:  Ctrl-C
+
+`
+
+// stop ends what is under way, at the latest after the grace, and closes the store.
+func (s *serve) stop(h *http.Server, store *storage.Store, log *slog.Logger) error {
+	ctx, cancel := context.WithTimeout(context.Background(), s.Grace)
+	defer cancel()
+	err := h.Shutdown(ctx)
+	if errors.Is(err, context.DeadlineExceeded) {
+		log.Warn("requests were still under way after the grace and were cut off", "grace", s.Grace)
+		err = h.Close()
+	}
+	if err := errors.Join(err, store.Close()); err != nil {
+		return err
+	}
+	log.Info("stopped")
+	return nil
+}
+
+// address resolves the listen address, and refuses one beyond loopback where nobody is asked who he is.
+func (s *serve) address() (*net.TCPAddr, error) {
+	if s.Auth != "off" && s.Auth != "dev" {
+		return nil, fmt.Errorf("auth %s: access control by a file is not built yet; off and dev are what there is", s.Auth)
+	}
+	a, err := net.ResolveTCPAddr("tcp", s.Listen)
+	if err != nil {
+		return nil, fmt.Errorf("listen on %s: %w; an address and a port are needed, as 127.0.0.1:8080", s.Listen, bare(err))
+	}
+	if !a.IP.IsLoopback() && !s.InsecureOpen {
+		return nil, fmt.Errorf("auth is %s and %s can be reached from other machines: everyone there could read and change everything; "+
+			"listen on 127.0.0.1, or say --insecure-open if that is meant", s.Auth, s.Listen)
+	}
+	return a, nil
+}
+
+// open opens the store with its catalog. here is the base by the address that is listened on: absolute references below it are this
+// server's own unless another base is configured.
+func (s *serve) open(log *slog.Logger, here string) (*storage.Store, *search.Catalog, error) {
+	zone, err := time.LoadLocation(s.PolicyKeys.Zone)
+	if err != nil {
+		return nil, nil, fmt.Errorf("zone %s: %w", s.PolicyKeys.Zone, err)
+	}
+	return s.StoreKeys.open(log, search.Options{
+		Zone: zone, Base: cmp.Or(s.Base, here),
+		DefaultCount: s.LimitKeys.PageSize, MaxCount: s.LimitKeys.MaxPageSize, MaxRows: s.LimitKeys.MaxRows,
+	})
+}
+
+// config makes the server's own configuration.
+func (s *serve) config(ctx context.Context, store *storage.Store, catalog *search.Catalog, log *slog.Logger, v string) (server.Config, error) {
+	key, err := server.PageKey(ctx, store)
+	if err != nil {
+		return server.Config{}, fmt.Errorf("key of page links: %w", err)
+	}
+	l := s.LimitKeys
+	c := server.Config{
+		Store: store, Catalog: catalog, Proxies: s.Proxies, Key: key, Version: v, Log: log,
+		Access: func(*http.Request) (storage.Access, error) { return storage.System, nil },
+		Policy: server.Policy{
+			Referential: s.PolicyKeys.Referential == "strict", Cascade: s.PolicyKeys.Cascade,
+			NoClientIDs: s.PolicyKeys.ClientIDs == "refuse", Lenient: s.PolicyKeys.Handling == "lenient",
+			ConditionalDelete: server.ConditionalDelete(s.PolicyKeys.ConditionalDelete),
+		},
+		Limits: server.Limits{
+			Body: int64(l.MaxBody), Depth: l.MaxDepth, URL: int(l.MaxURL), Count: l.PageSize, MaxCount: l.MaxPageSize,
+			Rows: l.RowBudget, Total: l.TotalBudget, Within: l.WriteBudget, Cascade: l.MaxCascade,
+			Entries: l.MaxEntries, Deadline: l.Deadline,
+		},
+	}
+	if s.Base != "" {
+		u, err := url.Parse(s.Base)
+		if err != nil || u.Host == "" || !slices.Contains([]string{"http", "https"}, u.Scheme) || u.RawQuery != "" || u.Fragment != "" {
+			return c, fmt.Errorf("base %s: a base is a URL as https://ehr.example/fhir", s.Base)
+		}
+		c.Base = u
+	}
+	return c, nil
+}
+
+// storeKeys say where the data are and how much they may take. load and check have them too.
+type storeKeys struct {
+	Store         string        `default:"badger:./hob-data" placeholder:"URL" help:"Where the data are: badger:DIR, or badger::memory: for data that end with the process."`
+	MinFree       size          `default:"1GiB" help:"Disk space that must stay free; writes are refused with 507 before it is used."`
+	Memtable      size          `default:"64MiB" help:"Memory table of Badger, of which there are two. A transaction holds about 15 % of it."`
+	BlockCache    size          `default:"64MiB" help:"Cache of decompressed blocks of Badger."`
+	IndexCache    size          `default:"32MiB" help:"Cache of table indexes of Badger."`
+	KeepSnapshots time.Duration `default:"10m" help:"How long the state that a page link reads is kept."`
+}
+
+// defaultStore is a store with the defaults of the keys.
+func defaultStore(url string) storeKeys { return storeKeys{Store: url} }
+
+// open opens the store. Its searchable values are those of the published parameters.
+func (k storeKeys) open(log *slog.Logger, o search.Options) (*storage.Store, *search.Catalog, error) {
+	catalog, err := search.NewCatalog(r4.SearchParameters, o)
+	if err != nil {
+		return nil, nil, fmt.Errorf("search parameters: %w", err)
+	}
+	var b backends.Options
+	b.Badger.MinFree, b.Badger.MemTable = int64(k.MinFree), int64(k.Memtable)
+	b.Badger.BlockCache, b.Badger.IndexCache = int64(k.BlockCache), int64(k.IndexCache)
+	b.Badger.KeepSnapshots, b.Badger.Log = k.KeepSnapshots, log
+	backend, err := backends.Open(k.Store, b)
+	if err != nil {
+		return nil, nil, err
+	}
+	store, err := storage.New(storage.Config{Backend: backend, Index: catalog.Rows})
+	if err != nil {
+		return nil, nil, errors.Join(err, backend.Close())
+	}
+	return store, catalog, nil
+}
+
+// logger writes to w in a format of --log-format.
+func logger(w *os.File, format string, level slog.Level) *slog.Logger {
+	o := &slog.HandlerOptions{Level: level}
+	if format == "text" || format == "auto" && isTerminal(w) {
+		return slog.New(slog.NewTextHandler(w, o))
+	}
+	return slog.New(slog.NewJSONHandler(w, o))
+}
+
+func isTerminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }
+
+// bare is what the system said, without the addresses that the message names already.
+func bare(err error) error {
+	var op *net.OpError
+	if errors.As(err, &op) {
+		err = op.Err
+	}
+	var call *os.SyscallError
+	if errors.As(err, &call) {
+		err = call.Err
+	}
+	return err
+}

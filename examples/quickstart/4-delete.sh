@@ -1,0 +1,9 @@
+#!/bin/sh
+# Delete the observation. Reading it answers 410 from then on; the versions before stay.
+set -eu
+base=${HOB_URL:-http://127.0.0.1:8080/fhir}
+
+curl -sS --fail-with-body -o /dev/null -X DELETE "$base/Observation/quickstart-weight"
+status=$(curl -sS -o /dev/null -w '%{http_code}' "$base/Observation/quickstart-weight")
+echo "reading it is answered $status"
+curl -sS --fail-with-body "$base/Observation/quickstart-weight/_history/1?_pretty=true"
