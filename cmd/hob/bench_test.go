@@ -43,7 +43,7 @@ func written(t *testing.T, path string, r ran) (report benchReport) {
 func TestBench(t *testing.T) {
 	s := serving(t, "badger::memory:")
 	for n, by := range []string{"transaction", "rest"} {
-		r, report := measuredBy(t, s.base, "--pid", strconv.Itoa(s.Process.Pid), "--data=12x33", "--load="+by, "--requests=70", "--runs=2", "--clients=1,3")
+		r, report := measuredBy(t, s.base, "--pid", strconv.Itoa(s.Process.Pid), "--data=12x33", "--load="+by, "--requests=20", "--runs=2", "--clients=1,3")
 		if report.Load.By != by || report.Load.Resources != 12*35 || report.Load.CPU <= 0 || report.Interrupted {
 			t.Errorf("loaded by %s: %+v", by, report.Load)
 		}
@@ -57,8 +57,8 @@ func TestBench(t *testing.T) {
 				continue
 			}
 			m := w.Median
-			if w.Fault != "" || m.Requests != 140 || m.Errors != 0 || len(m.Faults) != 0 || len(w.Runs) != 2 || w.Warmup == nil || w.Warmup.Requests != 70 {
-				t.Errorf("%s: two runs of 70 requests without an error are right: %+v", w.ID, w)
+			if w.Fault != "" || m.Requests != 40 || m.Errors != 0 || len(m.Faults) != 0 || len(w.Runs) != 2 || w.Warmup == nil || w.Warmup.Requests != 20 {
+				t.Errorf("%s: two runs of 20 requests without an error are right: %+v", w.ID, w)
 			}
 			if m.Rate <= 0 || m.P50 <= 0 || m.P50 > m.P90 || m.P90 > m.P99 || m.P99 > m.Max || m.Bytes <= 0 || m.Anon <= 0 {
 				t.Errorf("%s: these figures cannot be: %+v", w.ID, m)
@@ -76,9 +76,9 @@ func TestBench(t *testing.T) {
 		if r.code != code {
 			t.Errorf("exit code %d, want %d: %s%s", r.code, code, r.out, r.err)
 		}
-		// A set that is loaded again has the same ids. What the workloads create comes on top: of W1 and W5, (1 probe + 3 runs of 70) by 2.
-		if b := s.find("/Patient?_summary=count"); b.Total == nil || *b.Total != 12+(n+1)*2*2*211 {
-			t.Errorf("after %d benches there are %d Patients; %d are right", n+1, *b.Total, 12+(n+1)*2*2*211)
+		// A set that is loaded again has the same ids. What the workloads create comes on top: of W1 and W5, (1 probe + 3 runs of 20) by 2.
+		if b := s.find("/Patient?_summary=count"); b.Total == nil || *b.Total != 12+(n+1)*2*2*61 {
+			t.Errorf("after %d benches there are %d Patients; %d are right", n+1, *b.Total, 12+(n+1)*2*2*61)
 		}
 	}
 }

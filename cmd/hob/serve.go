@@ -63,6 +63,9 @@ type limitKeys struct {
 	TotalBudget int           `default:"1000" help:"Index rows that are read for a total that was not asked for with _total."`
 	MaxCascade  int           `default:"1000" help:"Resources that one DELETE with _cascade=delete or with criteria may delete."`
 	MaxEntries  int           `default:"0" help:"Entries of a batch or transaction; 0 is as many as the body and the store take."`
+	MaxHold     time.Duration `default:"10s" help:"How long one transaction may keep the writer."`
+	Jobs        int           `default:"4" help:"Bundles that are processed in the background at once (Prefer: respond-async)."`
+	JobTime     time.Duration `default:"10m" help:"How long each of these may take."`
 	MemoryLimit size          `default:"1GiB" help:"Soft limit of the Go heap. The variable GOMEMLIMIT comes before it; 0 is none."`
 }
 
@@ -250,7 +253,7 @@ func (s *serve) config(ctx context.Context, store *storage.Store, catalog *searc
 		Limits: server.Limits{
 			Body: int64(l.MaxBody), Depth: l.MaxDepth, URL: int(l.MaxURL), Count: l.PageSize, MaxCount: l.MaxPageSize,
 			Rows: l.RowBudget, Total: l.TotalBudget, Within: l.WriteBudget, Cascade: l.MaxCascade,
-			Entries: l.MaxEntries, Deadline: l.Deadline,
+			Entries: l.MaxEntries, Deadline: l.Deadline, Hold: l.MaxHold, Jobs: l.Jobs, Background: l.JobTime,
 		},
 	}
 	if s.Base != "" {
