@@ -132,8 +132,8 @@ func TestNumber(t *testing.T) {
 	for _, s := range scripts {
 		steps += len(s.steps)
 	}
-	if t.Logf("%d scripts, %d steps", len(scripts), steps); len(scripts) < 400 {
-		t.Errorf("there are %d scripts; at least 400 were there once", len(scripts))
+	if t.Logf("%d scripts, %d steps", len(scripts), steps); len(scripts) < 690 {
+		t.Errorf("there are %d scripts; at least 690 were there once", len(scripts))
 	}
 }
 
