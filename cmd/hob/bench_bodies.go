@@ -28,9 +28,9 @@ func (p person) patient(b []byte, id string) []byte {
 	b = group(b, "race", races[p.race].code, races[p.race].display)
 	b = group(b, "ethnicity", ethnicity, display)
 	b = fmt.Appendf(b, `{"url":"%sus-core-birthsex","valueCode":"%s"}],"identifier":[`, usCore, sex)
-	b = identifier(b, "MR", "Medical Record Number", mrnSystem, p.mrn)
-	b = identifier(append(b, ','), "SS", "Social Security Number", "http://hl7.org/fhir/sid/us-ssn", p.ssn)
-	b = identifier(append(b, ','), "DL", "Driver's License", "https://hob.example/bench/license", p.license)
+	b = identifier(b, "MR", mrnSystem, p.mrn)
+	b = identifier(append(b, ','), "SS", "http://hl7.org/fhir/sid/us-ssn", p.ssn)
+	b = identifier(append(b, ','), "DL", "https://hob.example/bench/license", p.license)
 	return fmt.Appendf(b, `],"active":true,"name":[{"use":"official","family":"%s","given":["%s","%s"]}],`+
 		`"telecom":[{"system":"phone","value":"%s","use":"home"}],"gender":"%s","birthDate":"%s",`+
 		`"address":[{"use":"home","line":["%s"],"city":"%s","state":"%s","postalCode":"%s","country":"US"}],`+
@@ -53,8 +53,8 @@ func group(b []byte, name, code, display string) []byte {
 		`"code":"%s","display":"%s"}},{"url":"text","valueString":"%s"}]},`, usCore, name, code, display, display)
 }
 
-func identifier(b []byte, code, display, system, value string) []byte {
-	return fmt.Appendf(b, `{"type":{"coding":[{"system":"%s","code":"%s","display":"%s"}]},"system":"%s","value":"%s"}`, typeSystem, code, display, system, value)
+func identifier(b []byte, code, system, value string) []byte {
+	return fmt.Appendf(b, `{"type":{"coding":[{"system":"%s","code":"%s"}]},"system":"%s","value":"%s"}`, typeSystem, code, system, value)
 }
 
 func encounter(b []byte, id, subject string, at int64) []byte {

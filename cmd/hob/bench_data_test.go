@@ -19,7 +19,7 @@ func TestDataset(t *testing.T) {
 	if d.resources() != 50_000 {
 		t.Errorf("S has %d resources", d.resources())
 	}
-	sizes := map[string][2]int{"Patient": {1650, 1950}, "Encounter": {300, 500}, "Observation": {500, 620}}
+	sizes := map[string][2]int{"Patient": {1750, 1880}, "Encounter": {300, 500}, "Observation": {500, 620}}
 	for i := range 50 {
 		for _, p := range d.puts(i) {
 			r, err := fhirmap.Parse(p.body, fhirmap.Limits{})

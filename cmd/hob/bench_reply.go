@@ -118,7 +118,7 @@ func (r *reply) ok(typ, id string) (*found, error) {
 func (r *reply) patient(id, mrn string) error {
 	f, err := r.ok("Patient", id)
 	if err == nil && (len(f.Identifier) != 3 || f.Identifier[0].System != mrnSystem || f.Identifier[0].Value != mrn) {
-		err = fmt.Errorf("Patient/%s has the identifiers %v; three, the first %s, are right", id, f.Identifier, mrn)
+		err = fmt.Errorf("the identifiers of Patient/%s are %v; three, the first %s, are right", id, f.Identifier, mrn)
 	}
 	return err
 }

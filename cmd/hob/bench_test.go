@@ -125,7 +125,7 @@ func TestLies(t *testing.T) {
 	for _, l := range []lie{
 		{"another patient", "W3", "and not Patient/", 0, "GET", func(*testing.T, *http.Request, []byte) []byte { return other }},
 		{"another patient now and then", "W3", "and not Patient/", 10, "GET", func(*testing.T, *http.Request, []byte) []byte { return other }},
-		{"another person under the id", "W3", "has the identifiers", 0, "GET", func(_ *testing.T, _ *http.Request, b []byte) []byte {
+		{"another person under the id", "W3", "the identifiers of Patient/", 0, "GET", func(_ *testing.T, _ *http.Request, b []byte) []byte {
 			return bytes.Replace(b, []byte(`"value":"H`), []byte(`"value":"h`), 1)
 		}},
 		{"no JSON", "W3", "no resource in JSON", 0, "GET", func(_ *testing.T, _ *http.Request, b []byte) []byte { return b[:len(b)-1] }},
@@ -143,7 +143,7 @@ func TestLies(t *testing.T) {
 		{"a write that is not there", "W1", "after POST /Patient", 0, "GET", func(_ *testing.T, _ *http.Request, b []byte) []byte {
 			return []byte(`{"resourceType":"Bundle","type":"searchset","total":0}`)
 		}},
-		{"an old version", "W6", "after PUT /Patient/", 0, "GET", func(t *testing.T, _ *http.Request, b []byte) []byte {
+		{"an old version", "W6", "the telecom of Patient/", 0, "GET", func(t *testing.T, _ *http.Request, b []byte) []byte {
 			return bytes.Replace(b, []byte(`"value":"555-`), []byte(`"value":"556-`), 1)
 		}},
 		{"another subject", "W2", "and not of Patient/", 0, "POST", func(_ *testing.T, _ *http.Request, b []byte) []byte {

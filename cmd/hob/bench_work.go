@@ -147,7 +147,7 @@ func updatePatient(c *caller) ask {
 		}
 		f, err := r.resource()
 		if err == nil && (len(f.Telecom) != 1 || f.Telecom[0].Value != p.phone) {
-			err = fmt.Errorf("Patient/%s has the telecom %v; %s was put", id, f.Telecom, p.phone)
+			err = fmt.Errorf("the telecom of Patient/%s is %v; %s was put", id, f.Telecom, p.phone)
 		}
 		return err
 	}
