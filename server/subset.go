@@ -54,6 +54,9 @@ func (r *Request) shaped() bool {
 // known refuses elements that the type does not have: one who mistyped a name would think that it is absent.
 func (s subset) known(typ string) error {
 	for _, name := range s.elements {
+		if name == "resourceType" { // no element, but a member that JSON always has, and clients name it
+			continue
+		}
 		if _, ok := fhirmap.Define(typ, name); !ok && typ != "" {
 			return fhirmap.Errorf(fhirmap.CodeValue, "http._elements", "%s has no element %s; name elements of the resource itself, such as id", typ, clip(name))
 		}

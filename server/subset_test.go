@@ -17,6 +17,7 @@ func TestSubsets(t *testing.T) {
 		"_summary=data":                  "Ann 2000 pic SUBSETTED",
 		"_elements=birthDate":            "2000 SUBSETTED",
 		"_elements=birthDate,name":       "Ann 2000 SUBSETTED",
+		"_elements=resourceType,name":    "Ann SUBSETTED",
 		"_elements=name&_elements=photo": "400",
 		"_summary=most":                  "400",
 		"_summary=":                      "400",
