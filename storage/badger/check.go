@@ -48,16 +48,16 @@ func (c *checker) problem(where, format string, args ...any) error {
 }
 
 func (c *checker) check(s *store) error {
+	v, done, err := s.open(newest) // which also keeps the tables from being closed
+	if err != nil {
+		return err
+	}
+	defer done()
 	if err := verifyTables(s); err != nil {
 		if err := c.problem("table files", "a checksum is wrong: %v", err); err != nil {
 			return err
 		}
 	}
-	v, done, err := s.open(newest)
-	if err != nil {
-		return err
-	}
-	defer done()
 	c.view = v
 	c.types, c.fields = map[typeNo]string{}, map[fieldNo]field{}
 	c.counts, c.keys = map[typeNo]*tally{}, map[fieldNo]*[2]int{}

@@ -52,7 +52,11 @@ func (c *checker) versions() error {
 
 // version1 checks one version of a line.
 func (c *checker) version1(l *lineage, key, value []byte, number uint64) error {
-	v, _, err := c.decodeVersion(key, value, false)
+	data, parts, err := c.blob(key, value)
+	if err != nil {
+		return c.problem(l.where, "version %d: %v", number, err)
+	}
+	v, err := decodeVersion(data, false)
 	if err != nil {
 		return c.problem(l.where, "version %d: %v", number, err)
 	}
@@ -64,8 +68,15 @@ func (c *checker) version1(l *lineage, key, value []byte, number uint64) error {
 		err = c.problem(l.where, "its versions begin with %d; 1, or an erasure, would be right", number)
 	case !private && l.last != 0 && number != l.last+1:
 		err = c.problem(l.where, "has version %d after %d", number, l.last)
+	case v.flags&flagErased != 0 && l.last != 0:
+		err = c.problem(l.where, "was erased by version %d and still has version %d", number, l.last)
 	case v.time < l.time:
 		err = c.problem(l.where, "version %d lies before the one it follows", number)
+	}
+	if h := l.head; err == nil && number == h.version &&
+		(v.pos != h.pos || v.time != h.time || parts != h.parts || (v.flags^h.flags)&(flagDeleted|flagErased) != 0) {
+		err = c.problem(l.where, "its current version is not what version %d says: place %d, time %d, %d parts, flags %x; there %d, %d, %d, %x",
+			number, h.pos, h.time, h.parts, h.flags, v.pos, v.time, parts, v.flags)
 	}
 	if err != nil {
 		return err

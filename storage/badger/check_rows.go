@@ -27,7 +27,7 @@ func (c *checker) forward() error {
 		if err != nil {
 			return c.problem(where, "%v", err)
 		}
-		rows, err := decodeRows(data)
+		rows, err := decodeRows(nil, data)
 		if err != nil {
 			return c.problem(where, "its rows cannot be read: %v", err)
 		}

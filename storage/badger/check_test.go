@@ -2,6 +2,7 @@ package badger
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -98,6 +99,15 @@ func TestCheckFinds(t *testing.T) {
 		{"a version that cannot be read", set(keyVersion(1, 1, 2), ""), "T/a: version 2: "},
 		{"a version too many", set(keyVersion(1, 4, 2), string(append([]byte{0}, version{pos: 99, time: 1000, body: []byte("{}")}.encode()...))), "T/d: "},
 		{"an old version of a private record", set(keyVersion(2, 1, 7), string(append([]byte{0}, version{}.encode()...))), "_p/x: has version 7"},
+		{"an erasure that left a version", map[string][]byte{
+			string(keyVersion(1, 3, 1)): append([]byte{0}, version{pos: 99, time: 1000, body: []byte("{}")}.encode()...),
+			string(keyLog(1, 99)):       logged{num: 3, version: 1, time: 1000, latest: 1000}.encode(),
+		}, "T/c: was erased by version 2 and still has version 1"},
+		{"a head with another time", set(keyCurrent(1, 4), string(head{version: 1, pos: 7, time: 2000, id: "d"}.encode())), "T/d: its current version is not what version 1 says"},
+		{"a head with another place", set(keyCurrent(1, 4), string(head{version: 1, pos: 6, time: 1000, id: "d"}.encode())), "T/d: its current version is not what version 1 says"},
+		{"a head that is deleted", map[string][]byte{
+			string(keyCurrent(1, 4)): head{flags: flagDeleted, version: 1, pos: 7, time: 1000, id: "d"}.encode(),
+		}, "T/d: its current version is not what version 1 says"},
 		{"a part of nothing", set(partKey(keyVersion(1, 1, 2), 1), "x"), "belongs to nothing"},
 		{"rows missing", gone(keyRows(1, 1)), "T/a: deleted: false, and has forward rows: false"},
 		{"rows of a deleted record", set(keyRows(1, 2), "\x00"), "T/b: deleted: true, and has forward rows: true"},
@@ -155,4 +165,37 @@ func TestCheckFindsBitRot(t *testing.T) {
 		}
 	}
 	t.Error("nothing found")
+}
+
+// A bit that turned in a table is noticed without Check, and then nothing is served: Badger itself would answer as if what lies
+// behind it were not there.
+func TestBitRotIsNoticed(t *testing.T) {
+	dir := t.TempDir()
+	b, err := Open(dir, small())
+	if err != nil {
+		t.Fatal(err)
+	}
+	put(t, b, 0, 1000)
+	if err := b.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s := open(t, dir, small()).(*store)
+	if err := s.scrub(0); err != nil {
+		t.Fatalf("a sound store: %v", err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	edit(t, one(t, dir, "*.sst"), func(b []byte) []byte { b[len(b)/4] ^= 1; return b })
+	s = open(t, dir, small()).(*store)
+	if err := s.scrub(0); !errors.Is(err, driver.ErrUnavailable) {
+		t.Errorf("a table with a turned bit: %v", err)
+	}
+	err = s.View(context.Background(), func(driver.Reader) error { return nil })
+	if !errors.Is(err, driver.ErrUnavailable) || !strings.Contains(err.Error(), ".sst is damaged: block") {
+		t.Errorf("view: %v", err)
+	}
+	if _, err := s.Update(context.Background(), func(driver.Tx) error { return nil }); !errors.Is(err, driver.ErrUnavailable) {
+		t.Errorf("update: %v", err)
+	}
 }

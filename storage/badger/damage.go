@@ -165,17 +165,25 @@ func inspectTables(dir string, have []uint64, note lastNote) (last uint64, err e
 	return last, nil
 }
 
-// inspectTable checks a table's index and returns its highest version. A table ends with its index, the length of that, a checksum
-// of it, and the length of that.
+// inspectTable checks a table's index and returns its highest version.
 func inspectTable(file string) (version uint64, err error) {
 	f, err := os.Open(file)
 	if err != nil {
 		return 0, err
 	}
 	defer f.Close()
-	st, err := f.Stat()
+	index, err := tableIndex(f)
 	if err != nil {
 		return 0, err
+	}
+	return index.MaxVersion(), nil
+}
+
+// tableIndex reads the index of a table. A table ends with its index, the length of that, a checksum of it, and the length of that.
+func tableIndex(f *os.File) (*fb.TableIndex, error) {
+	st, err := f.Stat()
+	if err != nil {
+		return nil, err
 	}
 	end := st.Size()
 	errEnd := errors.New("its end is not there")
@@ -197,24 +205,24 @@ func inspectTable(file string) (version uint64, err error) {
 	}
 	n, err := size()
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	b, err := before(n)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	var sum pb.Checksum
 	if err := proto.Unmarshal(b, &sum); err != nil {
-		return 0, errEnd
+		return nil, errEnd
 	}
 	if n, err = size(); err != nil {
-		return 0, err
+		return nil, err
 	}
 	if b, err = before(n); err != nil {
-		return 0, err
+		return nil, err
 	}
 	if len(b) < 8 || y.VerifyChecksum(b, &sum) != nil {
-		return 0, errors.New("its index does not have the checksum it should")
+		return nil, errors.New("its index does not have the checksum it should")
 	}
-	return fb.GetRootAsTableIndex(b, 0).MaxVersion(), nil
+	return fb.GetRootAsTableIndex(b, 0), nil
 }

@@ -3,7 +3,6 @@ package badger
 import (
 	"context"
 	"errors"
-	"fmt"
 	"iter"
 	"slices"
 	"time"
@@ -128,7 +127,9 @@ func (f *finder) run(where node, yield func(driver.Hit) bool) error {
 		return f.runSorted(where, yield)
 	}
 	if f.inOrder(where) {
-		_, err := f.stream(where, 0, f.emit(yield))
+		h := f.hits(!f.f.Reverse && f.f.Limit != 1, yield)
+		defer h.close()
+		_, err := f.stream(where, 0, h.emit)
 		return ignoreDone(err)
 	}
 	r, err := f.newRace(where)
@@ -182,49 +183,8 @@ func ignoreDone(err error) error {
 	return err
 }
 
-// emit makes a function that hands out the hit of a number and ends the search at its limit.
-func (f *finder) emit(yield func(driver.Hit) bool) func(spot) error {
-	n := 0
-	out := *f.v // reading hits does not count as searching
-	return func(s spot) error {
-		erased, err := f.erasedSince(s.num)
-		if err != nil || erased {
-			return err
-		}
-		h, ok, err := out.head(f.typ, s.num)
-		if err == nil && !ok {
-			err = damaged(keyRows(f.typ, s.num), fmt.Errorf("rows of a record that is not there"))
-		}
-		if err != nil {
-			return err
-		}
-		hit := driver.Hit{Record: h.record(f.name), Cursor: s.cursor()}
-		if !f.f.Bare {
-			if hit.Record, err = out.full(f.name, place{f.typ, s.num, h}); err != nil {
-				return err
-			}
-		}
-		if !yield(hit) {
-			return errDone
-		}
-		if n++; n == f.f.Limit {
-			return errDone
-		}
-		return f.ctx.Err()
-	}
-}
-
-func (f *finder) hand(spots []spot, yield func(driver.Hit) bool) error {
-	emit := f.emit(yield)
-	for _, s := range spots {
-		if err := emit(s); err != nil {
-			return ignoreDone(err)
-		}
-	}
-	return nil
-}
-
-// erasedSince reports whether a record of an old snapshot was erased after it.
+// erasedSince reports whether a record of an old snapshot was erased after it. What was erased is not shown any more, and nothing is
+// found by it.
 func (f *finder) erasedSince(num uint64) (bool, error) {
 	if f.v.now == nil || f.private {
 		return false, nil
@@ -283,7 +243,7 @@ func (f *finder) page(where node) ([]spot, bool, error) {
 	if err := ignoreDone(err); err != nil {
 		return nil, false, err
 	}
-	f.trace.Add(driver.Step{Do: "walk in order, ask " + where.String(), Rows: f.v.read - read, Hits: len(page), Time: time.Since(start)})
+	f.step(start, read, len(page), "walk in order, ask", where)
 	return page, done || over, nil
 }
 
@@ -309,7 +269,7 @@ func (f *finder) stream(where node, effort int, fn func(spot) error) (bool, erro
 		if st == ended {
 			return true, nil
 		}
-		if err := f.check("walk in order"); err != nil {
+		if err := f.check("walk in order", nil); err != nil {
 			return false, err
 		}
 		if limit > 0 && f.v.read > limit {

@@ -157,7 +157,7 @@ func (n *referredNode) test(f *finder, c *candidate) (bool, error) {
 		if err != nil || state == ended {
 			return false, err
 		}
-		if err := f.check("follow " + n.name); err != nil {
+		if err := f.check("follow", n); err != nil {
 			return false, err
 		}
 		if state != found {
@@ -175,12 +175,16 @@ func (f *finder) matches(num uint64, n node) (bool, error) {
 	if ok, err := f.exists(&c); err != nil || !ok {
 		return false, err
 	}
-	return n.test(f, &c)
+	if ok, err := n.test(f, &c); err != nil || !ok {
+		return false, err
+	}
+	erased, err := f.erasedSince(num)
+	return !erased && err == nil, err
 }
 
 // exists reports whether a candidate is current, undeleted and not expired.
 func (f *finder) exists(c *candidate) (bool, error) {
-	if err := f.check("look at records"); err != nil {
+	if err := f.check("look at records", nil); err != nil {
 		return false, err
 	}
 	if err := c.load(f); err != nil || c.gone {

@@ -40,8 +40,12 @@ func (s *chain) next() (uint64, state, error) {
 		return 0, ended, nil
 	}
 	to := s.n.to
-	h, ok, err := to.v.head(to.typ, s.nums[0])
+	num := s.nums[0]
 	s.nums = s.nums[1:]
+	if erased, err := to.erasedSince(num); err != nil || erased {
+		return 0, nothing, err
+	}
+	h, ok, err := to.v.head(to.typ, num)
 	if err != nil || !ok {
 		return 0, nothing, err
 	}
@@ -77,7 +81,10 @@ func (n *referredNode) list(f *finder) (source, bool, error) {
 	}
 	if _, any := n.where.(allNode); any && !n.from.private {
 		has := lookupNode{driver.Has(n.name), n.field}
-		return &refWalk{src: has.postings(n.from), admit: func(_ uint64, ref []byte) (uint64, bool, error) {
+		return &refWalk{src: has.postings(n.from), admit: func(num uint64, ref []byte) (uint64, bool, error) {
+			if erased, err := n.from.erasedSince(num); err != nil || erased {
+				return 0, false, err
+			}
 			return target(ref)
 		}}, false, nil
 	}
@@ -160,6 +167,9 @@ func (s *targets) next() (uint64, state, error) {
 	}
 	c := candidate{num: s.nums[0]}
 	s.nums = s.nums[1:]
+	if erased, err := s.n.from.erasedSince(c.num); err != nil || erased {
+		return 0, nothing, err
+	}
 	if err := c.load(s.n.from); err != nil {
 		return 0, nothing, err
 	}

@@ -72,6 +72,13 @@ func (k *keeper) newest() uint64 {
 	return k.durable
 }
 
+// discarded is up to where snapshots may be gone.
+func (k *keeper) discarded() uint64 {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.discard
+}
+
 // tick notes the time and returns up to where Badger may discard.
 func (k *keeper) tick(now time.Time) (discard uint64) {
 	k.mu.Lock()

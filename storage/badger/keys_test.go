@@ -149,9 +149,9 @@ func FuzzJunk(f *testing.F) {
 	f.Add(encodeRows([]row{{field: 1, value: driver.Span([]byte("a"), nil)}}))
 	f.Add([]byte(spot{keys: []sortKey{{[]byte("a"), true}}, num: 5}.cursor()))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if _, err := decodeRows(b); err == nil {
-			rows, _ := decodeRows(b)
-			if again, err := decodeRows(encodeRows(rows)); err != nil || len(again) != len(rows) {
+		if _, err := decodeRows(nil, b); err == nil {
+			rows, _ := decodeRows(nil, b)
+			if again, err := decodeRows(nil, encodeRows(rows)); err != nil || len(again) != len(rows) {
 				t.Errorf("%x: rows do not come back: %v", b, err)
 			}
 		}

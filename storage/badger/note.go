@@ -18,7 +18,8 @@ import (
 //	hob 1 open durable=00000000000001a4 discard=0000000000000000 manifest=00000000000000f0 inode=0000000000020011 crc=5f1d22c9
 //
 // It is written after each commit without a sync of its own, which costs a microsecond. So after a crash of the process it is exact;
-// after a crash of the machine it may be some commits old, but never ahead of what Badger synced. On closing it is synced.
+// after a crash of the machine it may be some commits old, but never ahead of what Badger synced. It is synced on closing, and
+// before Badger may discard more.
 const noteFile = "HOB"
 
 type lastNote struct {
@@ -99,6 +100,14 @@ func (n *note) write() error {
 	}
 	_, err := n.file.WriteAt([]byte(n.now.String()), 0)
 	return err
+}
+
+// sync waits until what was written is on the disk. Commits go on meanwhile.
+func (n *note) sync() error {
+	if n.file == nil {
+		return nil
+	}
+	return n.file.Sync()
 }
 
 // writeNote brings the note up to date. clean says that the store is closed now.

@@ -28,19 +28,47 @@ type candidate struct {
 	num    uint64
 	rows   []row
 	loaded bool
-	gone   bool // it has no rows because it is not current
+	gone   bool    // it has no rows because it is not current
+	by     *stride // over the forward rows of many candidates; or nil
 }
 
-func (c *candidate) reset(n uint64) { *c = candidate{num: n, rows: c.rows[:0]} }
+func (c *candidate) reset(n uint64) { *c = candidate{num: n, rows: c.rows[:0], by: c.by} }
 
 // load reads the forward rows.
 func (c *candidate) load(f *finder) error {
 	if c.loaded {
 		return nil
 	}
-	rows, _, _, ok, err := f.v.rows(f.typ, c.num)
-	c.rows, c.loaded, c.gone = rows, true, !ok
-	return err
+	key := keyRows(f.typ, c.num)
+	var first []byte
+	var ok bool
+	var err error
+	if c.by != nil {
+		first, ok, err = c.by.get(key)
+	} else {
+		first, ok, err = f.v.get(key)
+	}
+	if err != nil {
+		return err
+	}
+	if !ok {
+		c.loaded, c.gone = true, true
+		return nil
+	}
+	return c.decode(f.v, key, first)
+}
+
+// decode reads the forward rows off the value of their key.
+func (c *candidate) decode(v *view, key, first []byte) error {
+	data, _, err := v.blob(key, first)
+	if err != nil {
+		return err
+	}
+	c.loaded = true
+	if c.rows, err = decodeRows(c.rows[:0], data); err != nil {
+		return damaged(key, err)
+	}
+	return nil
 }
 
 const (

@@ -342,7 +342,7 @@ func TestPlans(t *testing.T) {
 	}
 	sound(t, s)
 	t.Logf("steps taken: %v", steps)
-	for _, step := range []string{"drive", "merge", "probe", "read", "look", "walk", "sort"} {
+	for _, step := range []string{"drive", "merge", "look", "ask", "read", "walk", "sort"} {
 		if steps[step] == 0 && searches >= 80 {
 			t.Errorf("no search took the step %q", step)
 		}
@@ -424,5 +424,55 @@ func TestJoinDrives(t *testing.T) {
 	}
 	if rows > 3000 {
 		t.Errorf("%d rows read of %d records: %+v", rows, planRecords, trace.Steps)
+	}
+}
+
+// TestErasedInChains: nothing is found by a record that was erased, through a page link from before either.
+func TestErasedInChains(t *testing.T) {
+	s := memory(t)
+	at := time.UnixMilli(1000)
+	name := driver.Lookup{Field: "name", Op: driver.EQUAL, Values: []driver.Value{driver.Point([]byte("secret"))}}
+	var before driver.Snapshot
+	_, err := s.Update(context.Background(), func(tx driver.Tx) error {
+		for i, id := range []string{"a", "b"} {
+			rows := []driver.Row{{Field: "name", Value: driver.Point([]byte("secret"))}, {Field: "of", Value: driver.Point(driver.Key{Type: "O", ID: fmt.Sprint(i)}.Ref())}}
+			if err := tx.Put(record("P", id, []byte("{}")), rows); err != nil {
+				return err
+			}
+			rows = []driver.Row{{Field: "subject", Value: driver.Point(driver.Key{Type: "P", ID: id}.Ref())}, {Field: "all", Value: driver.Point([]byte("x"))}}
+			if err := tx.Put(record("O", fmt.Sprint(i), []byte("{}")), rows); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err == nil {
+		err = s.View(context.Background(), func(r driver.Reader) error { before = r.Now(); return nil })
+	}
+	if err == nil {
+		_, err = s.Update(context.Background(), func(tx driver.Tx) error { return tx.Erase(driver.Key{Type: "P", ID: "a"}, at) })
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	others := driver.Lookup{Field: "all", Op: driver.EQUAL, Values: []driver.Value{driver.Point([]byte("x"))}}
+	for _, where := range []driver.Query{
+		driver.Refers{Field: "subject", Type: "P", Where: name},
+		driver.Refers{Field: "subject", Type: "P"},
+		driver.Referred{Type: "P", Field: "of", Where: name},
+		driver.Referred{Type: "P", Field: "of"},
+	} {
+		for _, q := range []driver.Query{where, driver.And{others, where}, driver.Or{where, driver.Not{Of: others}}} {
+			err := s.View(context.Background(), func(r driver.Reader) error {
+				ids, err := pages(r, driver.Find{Type: "O", Where: q, At: before, Bare: true})
+				if !slices.Equal(ids, []string{"1"}) {
+					t.Errorf("%+v finds %q, want only the one of the patient that is left", q, ids)
+				}
+				return err
+			})
+			if err != nil {
+				t.Error(err)
+			}
+		}
 	}
 }

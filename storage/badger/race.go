@@ -1,24 +1,22 @@
 package badger
 
 import (
-	"fmt"
 	"slices"
 	"time"
-
-	"github.com/hob-fhir/hob/storage/driver"
 )
 
 // How a query is answered with all its records:
 //
 // The parts of a conjunction race: each lists its records for 64 steps, then 256, and so on until one has listed all of its own.
-// That one drives. Each other part goes on listing while that is cheaper than asking its question of every record left
-// (probeRatio), and is merged if it comes to its end; else the question is asked, of one exact posting or of the forward rows.
+// That one drives. What it listed is then looked up in the postings of each part that asks for one point (stride.go), which leaves
+// fewer to the rest. A part of another kind goes on listing while that is cheaper than asking its question of every record left
+// (probeRatio), and is merged if it comes to its end; else the question is asked of the forward rows.
 const (
 	firstLap        = 64
 	lapGrowth       = 4
-	probeRatio      = 8    // listing a record costs about 0.2 us, probing a posting 1.6 us
+	probeRatio      = 8    // listing a record costs about 0.3 us, reading forward rows by key 4 us or more
+	nearRatio       = 3    // and one after another 1 us
 	lapsBeforeJoins = 1024 // steps before chains, whose inner query costs something, join the race
-	scanRatio       = 7    // reading forward rows by key costs about 6 us, in a row 0.85 us
 )
 
 // runner is a part of a conjunction in the race.
@@ -52,12 +50,20 @@ func (r *runner) advance(f *finder, steps int) error {
 		}
 		r.steps++
 		if r.steps%64 == 0 {
-			if err := f.check("list " + r.node.String()); err != nil {
+			if err := f.check("list", r.node); err != nil {
 				return err
 			}
 		}
 	}
-	return f.check("list " + r.node.String())
+	return f.check("list", r.node)
+}
+
+// pace is how many steps of a lap a runner makes: what has no upper or lower end is seldom the first to come to its own.
+func (r *runner) pace(lap int) int {
+	if r.node.rank() == rankMost {
+		return lap / lapGrowth
+	}
+	return lap
 }
 
 // race is a conjunction being answered.
@@ -66,10 +72,12 @@ type race struct {
 	runners []*runner
 	winner  *runner
 	lap     int
+	start   time.Time
+	read    int // keys that had been read at the start
 }
 
 func (f *finder) newRace(n node) (*race, error) {
-	r := &race{f: f, lap: firstLap}
+	r := &race{f: f, lap: firstLap, start: time.Now(), read: f.v.read}
 	parts := []node{n}
 	if and, ok := n.(andNode); ok {
 		parts = and.parts
@@ -143,7 +151,7 @@ func (r *race) run(steps int) (bool, error) {
 			return false, nil
 		}
 		for _, run := range drivers {
-			if err := run.advance(r.f, r.lap); err != nil {
+			if err := run.advance(r.f, run.pace(r.lap)); err != nil {
 				return false, err
 			}
 			if run.ended {
@@ -181,7 +189,6 @@ func (f *finder) resolve(n node) ([]uint64, error) {
 
 func (r *race) resolve() ([]uint64, error) {
 	f := r.f
-	start, read := time.Now(), f.v.read
 	won, err := r.run(0)
 	if err != nil {
 		return nil, err
@@ -191,14 +198,15 @@ func (r *race) resolve() ([]uint64, error) {
 	}
 	w := r.winner
 	nums := w.nums
-	f.trace.Add(driver.Step{Do: "drive " + w.node.String(), Rows: f.v.read - read, Hits: len(nums), Time: time.Since(start)})
-	var asked []node
+	f.step(r.start, r.read, len(nums), "drive", w.node)
+	slices.SortStableFunc(r.runners, func(a, b *runner) int { return a.cost() - b.cost() })
+	var asked all
 	for _, run := range r.runners {
 		if run == w && run.exact {
 			continue
 		}
 		merged := false
-		if run != w && run.src != nil && run.exact {
+		if run != w {
 			if nums, merged, err = r.merge(run, nums); err != nil {
 				return nil, err
 			}
@@ -214,13 +222,72 @@ func (r *race) resolve() ([]uint64, error) {
 	return f.ask(nums, asked, f.private || ids || !w.exact)
 }
 
-// merge lets a runner go on while that is cheaper than asking, and if it comes to its end keeps the numbers it has, or has not.
+// cost orders the parts that are not the driver: first those that are merged for little, as they leave fewer records to the others.
+func (r *runner) cost() int {
+	_, point := r.point()
+	switch {
+	case r.ended:
+		return 0
+	case point:
+		return 1
+	}
+	return 2
+}
+
+// point returns the lookup of a runner that lists the postings of one point, in order of number.
+func (r *runner) point() (lookupNode, bool) {
+	of := r.node
+	if not, ok := of.(notNode); ok {
+		of = not.of
+	}
+	l, ok := of.(lookupNode)
+	return l, ok && l.exactPoint()
+}
+
+// merge keeps of the numbers those that a runner has, or has not. The postings of one point are looked up; other lists are run to
+// their end while that is cheaper than asking, and if they do not come to it nothing is merged.
 func (r *race) merge(run *runner, nums []uint64) ([]uint64, bool, error) {
 	start, read := time.Now(), r.f.v.read
-	if err := run.advance(r.f, firstLap+probeRatio*len(nums)); err != nil || !run.ended {
-		return nums, false, err
-	}
 	out := make([]uint64, 0, len(nums))
+	if l, ok := run.point(); ok && !run.ended {
+		value := keyValue(l.field, l.Values[0].Low)
+		s := r.f.v.stride(value, len(nums) > strideFew)
+		defer s.close()
+		var key []byte
+		for _, n := range nums {
+			key = appendNum(append(key[:0], value...), n)
+			b, has, err := s.get(key)
+			if has {
+				has, err = hasPoint(key, b)
+			}
+			if err == nil {
+				err = r.f.check("look up", run.node)
+			}
+			if err != nil {
+				return nil, false, err
+			}
+			if has != run.negate {
+				out = append(out, n)
+			}
+		}
+		r.f.step(start, read, len(out), "look up", run.node)
+		return out, true, nil
+	}
+	if run.src == nil || !run.exact {
+		return nums, false, nil
+	}
+	if run.node.rank() < rankMost || run.negate {
+		ratio := probeRatio
+		if near(nums) {
+			ratio = nearRatio
+		}
+		if err := run.advance(r.f, ratio*len(nums)); err != nil {
+			return nums, false, err
+		}
+	}
+	if !run.ended {
+		return nums, false, nil
+	}
 	i := 0
 	for _, n := range nums {
 		for i < len(run.nums) && run.nums[i] < n {
@@ -230,146 +297,6 @@ func (r *race) merge(run *runner, nums []uint64) ([]uint64, bool, error) {
 			out = append(out, n)
 		}
 	}
-	r.f.trace.Add(driver.Step{Do: "merge " + run.node.String(), Rows: r.f.v.read - read, Hits: len(out), Time: time.Since(start)})
+	r.f.step(start, read, len(out), "merge", run.node)
 	return out, true, nil
-}
-
-// sift looks at every record of the type.
-func (f *finder) sift(runners []*runner) ([]uint64, error) {
-	var nodes []node
-	for _, run := range runners {
-		nodes = append(nodes, run.node)
-	}
-	return f.askAll(nodes)
-}
-
-func (f *finder) askAll(nodes []node) ([]uint64, error) {
-	start, read := time.Now(), f.v.read
-	src := f.all(0, false)
-	defer src.close()
-	var out []uint64
-	var c candidate
-	for {
-		n, st, err := src.next()
-		if err != nil {
-			return nil, err
-		}
-		if st == ended {
-			break
-		}
-		if st == nothing {
-			continue
-		}
-		c.reset(n)
-		if err := src.load(&c); err != nil {
-			return nil, err
-		}
-		ok, err := f.holds(&c, nodes)
-		if err != nil {
-			return nil, err
-		}
-		if ok {
-			out = append(out, n)
-		}
-	}
-	f.trace.Add(driver.Step{Do: "look at every record: " + join("and", nodes), Rows: f.v.read - read, Hits: len(out), Time: time.Since(start)})
-	return out, nil
-}
-
-// holds asks a candidate, whether it exists included.
-func (f *finder) holds(c *candidate, nodes []node) (bool, error) {
-	if ok, err := f.exists(c); err != nil || !ok {
-		return false, err
-	}
-	for _, n := range nodes {
-		if ok, err := n.test(f, c); err != nil || !ok {
-			return false, err
-		}
-	}
-	return true, nil
-}
-
-// ask keeps the numbers of the records for which all nodes hold. If exist, some may not be current.
-func (f *finder) ask(nums []uint64, nodes []node, exist bool) ([]uint64, error) {
-	start, read := time.Now(), f.v.read
-	postings := !exist && !slices.ContainsFunc(nodes, func(n node) bool {
-		l, ok := n.(lookupNode)
-		return !ok || !l.exactPoint()
-	})
-	word := "probe "
-	out := make([]uint64, 0, len(nums))
-	keep := func(c *candidate) error {
-		ok, err := true, f.check("probe "+join("and", nodes))
-		if !postings && err == nil {
-			ok, err = f.exists(c) // reads the forward rows, which the nodes need anyway
-		}
-		for i := 0; i < len(nodes) && ok && err == nil; i++ {
-			ok, err = nodes[i].test(f, c)
-		}
-		if ok && err == nil {
-			out = append(out, c.num)
-		}
-		return err
-	}
-	inOrder, err := f.each(nums, !postings, keep)
-	if err != nil {
-		return nil, err
-	}
-	if inOrder {
-		word = "read rows in order, ask "
-	}
-	f.trace.Add(driver.Step{Do: word + join("and", nodes), Rows: f.v.read - read, Hits: len(out), Time: time.Since(start)})
-	return out, nil
-}
-
-// each calls fn with the candidates of these numbers, which must be sorted. If their rows are needed and they are a good part of
-// the type, it reads the rows of the whole type in order, which is cheaper, leaves out what is not current, and is reported.
-func (f *finder) each(nums []uint64, rows bool, fn func(*candidate) error) (inOrder bool, err error) {
-	var c candidate
-	if rows && len(nums) > firstLap {
-		n, err := f.v.counter(f.typ)
-		if err != nil {
-			return false, err
-		}
-		inOrder = uint64(len(nums))*scanRatio > n.count
-	}
-	if !inOrder {
-		for _, n := range nums {
-			c.reset(n)
-			if err := fn(&c); err != nil {
-				return false, err
-			}
-		}
-		return false, nil
-	}
-	src := f.all(nums[0], false)
-	defer src.close()
-	for i := 0; i < len(nums); {
-		n, st, err := src.next()
-		if err != nil || st == ended {
-			return true, err
-		}
-		for i < len(nums) && nums[i] < n {
-			i++
-		}
-		if st == nothing || i == len(nums) || nums[i] != n {
-			continue
-		}
-		c.reset(n)
-		if err := src.load(&c); err != nil {
-			return true, err
-		}
-		if err := fn(&c); err != nil {
-			return true, err
-		}
-	}
-	return true, nil
-}
-
-// check ends a search whose budget is used up or whose context is done.
-func (f *finder) check(step string) error {
-	if f.budget > 0 && f.v.read > f.budget {
-		return fmt.Errorf("search of %s read more than %d rows, at the step: %s; ask for less at once: %w", f.name, f.budget, step, driver.ErrTooCostly)
-	}
-	return f.ctx.Err()
 }

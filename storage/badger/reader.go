@@ -77,14 +77,17 @@ func (r *reader) Get(k driver.Key) (driver.Record, error) {
 }
 
 // full is the record of a head with its body.
-func (v *view) full(typ string, p place) (driver.Record, error) {
+func (v *view) full(typ string, p place) (driver.Record, error) { return v.fullOf(v, typ, p) }
+
+func (v *view) fullOf(g getter, typ string, p place) (driver.Record, error) {
 	rec := p.h.record(typ)
 	if rec.Deleted {
 		return rec, nil
 	}
-	ver, ok, err := v.version(p.t, p.n, p.h.version, false)
+	key := keyVersion(p.t, p.n, p.h.version)
+	ver, ok, err := v.versionOf(g, key, false)
 	if err == nil && !ok {
-		err = damaged(keyVersion(p.t, p.n, p.h.version), fmt.Errorf("%s has no body", rec.Key))
+		err = damaged(key, fmt.Errorf("%s has no body", rec.Key))
 	}
 	rec.Body = ver.body
 	return rec, err

@@ -193,9 +193,15 @@ func (v *view) number(t typeNo, id string) (uint64, bool, error) {
 	return parseNum(b), true, nil
 }
 
-func (v *view) head(t typeNo, n uint64) (head, bool, error) {
-	key := keyCurrent(t, n)
-	b, ok, err := v.get(key)
+func (v *view) head(t typeNo, n uint64) (head, bool, error) { return headOf(v, keyCurrent(t, n)) }
+
+// getter is a view, or a stride of one.
+type getter interface {
+	get(key []byte) (value []byte, ok bool, err error)
+}
+
+func headOf(g getter, key []byte) (head, bool, error) {
+	b, ok, err := g.get(key)
 	if err != nil || !ok {
 		return head{}, false, err
 	}
@@ -207,8 +213,11 @@ func (v *view) head(t typeNo, n uint64) (head, bool, error) {
 }
 
 func (v *view) version(t typeNo, n, number uint64, bare bool) (version, bool, error) {
-	key := keyVersion(t, n, number)
-	first, ok, err := v.get(key)
+	return v.versionOf(v, keyVersion(t, n, number), bare)
+}
+
+func (v *view) versionOf(g getter, key []byte, bare bool) (version, bool, error) {
+	first, ok, err := g.get(key)
 	if err != nil || !ok {
 		return version{}, false, err
 	}
@@ -265,7 +274,7 @@ func (v *view) rows(t typeNo, n uint64) (rows []row, data []byte, more int, ok b
 	if err != nil {
 		return nil, nil, 0, false, err
 	}
-	rows, err = decodeRows(data)
+	rows, err = decodeRows(nil, data)
 	if err != nil {
 		return nil, nil, 0, false, damaged(key, err)
 	}

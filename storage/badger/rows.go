@@ -104,10 +104,9 @@ func encodeRows(rows []row) []byte {
 	return b
 }
 
-// decodeRows is the reverse of encodeRows. The values point into b.
-func decodeRows(b []byte) ([]row, error) {
+// decodeRows is the reverse of encodeRows; it appends to rows. The values point into b.
+func decodeRows(rows []row, b []byte) ([]row, error) {
 	d := decoder{b: b}
-	var rows []row
 	var last fieldNo
 	for d.err == nil && len(d.b) > 0 {
 		last += fieldNo(d.uint())

@@ -2,7 +2,6 @@ package badger
 
 import (
 	"bytes"
-	"errors"
 	"slices"
 	"time"
 
@@ -23,14 +22,22 @@ func (f *finder) runSorted(where node, yield func(driver.Hit) bool) error {
 	}
 	defer r.close()
 	if f.f.Limit > 0 && len(f.f.Sort) == 1 {
-		small := false
+		walk := true
+		var among []uint64
 		if _, all := where.(allNode); !all {
-			if small, err = r.run(lapsBeforeWalk); err != nil {
+			won, err := r.run(lapsBeforeWalk)
+			if err != nil {
 				return err
 			}
+			if won {
+				among = r.winner.nums
+				if walk, err = f.worthWalk(len(among)); err != nil {
+					return err
+				}
+			}
 		}
-		if !small {
-			page, ok, err := f.walkSorted(where)
+		if walk {
+			page, ok, err := f.walkSorted(where, among)
 			if err != nil {
 				return err
 			}
@@ -49,6 +56,20 @@ func (f *finder) runSorted(where node, yield func(driver.Hit) bool) error {
 	}
 	return f.hand(sorted, yield)
 }
+
+// worthWalk reports whether a page is filled sooner by walking the sort field than by sorting so many records: the walk meets one
+// of them every so many keys and reads it, the sort must read them all.
+func (f *finder) worthWalk(found int) (bool, error) {
+	c, err := f.v.counter(f.typ)
+	if err != nil || found == 0 {
+		return false, err
+	}
+	keys := f.f.Limit * int(c.count) / found
+	return found > 4*(f.f.Limit+keys/walkRatio), nil
+}
+
+// walkRatio is how many keys are walked in the time that the forward rows of one record are read.
+const walkRatio = 10
 
 // sorted returns the spots of records that lie beyond the cursor, in order.
 func (f *finder) sorted(nums []uint64) ([]spot, error) {
@@ -72,10 +93,9 @@ func (f *finder) sorted(nums []uint64) ([]spot, error) {
 			s.keys[i].low = bytes.Clone(s.keys[i].low)
 		}
 		out = append(out, s)
-		return f.check("read sort keys")
+		return f.check("read sort keys", nil)
 	}
-	rows := slices.ContainsFunc(f.f.Sort, func(o driver.Order) bool { return o.Field != "" })
-	if _, err := f.each(nums, rows, keep); err != nil {
+	if err := f.each(nums, keep); err != nil {
 		return nil, err
 	}
 	slices.SortFunc(out, func(a, b spot) int {
@@ -84,7 +104,7 @@ func (f *finder) sorted(nums []uint64) ([]spot, error) {
 		}
 		return a.compare(b, f.f.Sort)
 	})
-	f.trace.Add(driver.Step{Do: "sort", Rows: f.v.read - read, Hits: len(out), Time: time.Since(start)})
+	f.step(start, read, len(out), "sort", nil)
 	return out, nil
 }
 
@@ -137,229 +157,4 @@ func keyOf(rows []row, field fieldNo, desc bool) (k sortKey) {
 		}
 	}
 	return k
-}
-
-// errLong says that a walk met values which keys do not hold in full, so that their order is not that of the keys.
-var errLong = errors.New("long values")
-
-// walker fills a page in the order of one sort field.
-type walker struct {
-	f     *finder
-	where node
-	order driver.Order
-	field fieldNo
-	limit int // of keys read
-	page  []spot
-	c     candidate
-}
-
-// walkSorted fills a page by walking the sort field. It reports false if that would cost too much, or cannot be done.
-func (f *finder) walkSorted(where node) ([]spot, bool, error) {
-	start, read := time.Now(), f.v.read
-	fields, err := f.sortFields()
-	if err != nil {
-		return nil, false, err
-	}
-	w := &walker{f: f, where: where, order: f.f.Sort[0], field: fields[0], limit: f.v.read + walkEffort + 64*f.f.Limit}
-	err = w.walk()
-	f.trace.Add(driver.Step{Do: "walk sort field " + w.order.Field, Rows: f.v.read - read, Hits: len(w.page), Time: time.Since(start)})
-	switch {
-	case errors.Is(err, errLong), errors.Is(err, errEffort):
-		return nil, false, nil
-	case errors.Is(err, errDone):
-		err = nil
-	}
-	return w.page, true, err
-}
-
-var errEffort = errors.New("too much effort")
-
-func (w *walker) walk() error {
-	if w.order.Field == "" {
-		return w.ids()
-	}
-	after := w.f.after
-	missing := after != nil && !after.keys[0].present // the cursor stands among those without a value
-	if !w.f.f.Reverse {
-		if !missing && w.field != 0 {
-			if err := w.values(); err != nil {
-				return err
-			}
-		}
-		return w.missing(missing)
-	}
-	if after == nil || missing {
-		if err := w.missing(missing); err != nil {
-			return err
-		}
-	}
-	if w.field == 0 {
-		return nil
-	}
-	return w.values()
-}
-
-func (w *walker) spend() error {
-	if w.f.v.read > w.limit {
-		return errEffort
-	}
-	return w.f.check("walk sort field " + w.order.Field)
-}
-
-// offer asks a record and puts it on the page. key is the value at which the walk met it; a record of several values has its place
-// at one of them only.
-func (w *walker) offer(num uint64, key sortKey) error {
-	if err := w.spend(); err != nil {
-		return err
-	}
-	if w.c.num != num || !w.c.loaded {
-		w.c.reset(num)
-	}
-	if ok, err := w.f.exists(&w.c); err != nil || !ok {
-		return err
-	}
-	if w.order.Field != "" {
-		own := keyOf(w.c.rows, w.field, w.order.Desc)
-		if own.present != key.present || !bytes.Equal(own.low, key.low) {
-			return nil
-		}
-	}
-	if ok, err := w.where.test(w.f, &w.c); err != nil || !ok {
-		return err
-	}
-	if erased, err := w.f.erasedSince(num); err != nil || erased {
-		return err
-	}
-	w.page = append(w.page, spot{num: num, keys: []sortKey{{bytes.Clone(key.low), key.present}}})
-	if len(w.page) == w.f.f.Limit {
-		return errDone
-	}
-	return nil
-}
-
-// ids walks the ids of the type.
-func (w *walker) ids() error {
-	down := w.order.Desc != w.f.f.Reverse
-	prefix := typeKey(famIDs, w.f.typ, 0)
-	var from []byte
-	if w.f.after != nil {
-		from = append(slices.Clone(prefix), w.f.after.keys[0].low...)
-	}
-	s := w.f.v.scan(prefix, from, down)
-	defer s.close()
-	for s.next() {
-		key := s.key()
-		if w.f.after != nil && bytes.Equal(key, from) {
-			continue
-		}
-		b, err := s.value()
-		if err != nil {
-			return err
-		}
-		if len(b) != numLen {
-			return damaged(key, errCut)
-		}
-		id := bytes.Clone(key[len(prefix):])
-		if err := w.offer(parseNum(b), sortKey{id, true}); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// missing walks the records without a row of the field, in order of number.
-func (w *walker) missing(resume bool) error {
-	from := uint64(0)
-	if resume {
-		from = w.f.after.num
-	}
-	src := w.f.all(from, w.f.f.Reverse)
-	defer src.close()
-	for {
-		n, st, err := src.next()
-		if err != nil || st == ended {
-			return err
-		}
-		if st == nothing || resume && n == from {
-			continue
-		}
-		w.c.reset(n)
-		if err := src.load(&w.c); err != nil {
-			return err
-		}
-		if err := w.offer(n, sortKey{}); err != nil {
-			return err
-		}
-	}
-}
-
-// values walks the postings of the field. Values go up or down, and the records of one value up or down, as Desc and Reverse say.
-// Where both go the same way that is the order of the keys; else the walk hops from value to value.
-func (w *walker) values() error {
-	down := w.order.Desc != w.f.f.Reverse
-	prefix := keyField(famPosting, w.field)
-	var from []byte
-	if a := w.f.after; a != nil && a.keys[0].present {
-		if len(a.keys[0].low) > maxPlain {
-			return errLong
-		}
-		from = appendNum(keyValue(w.field, a.keys[0].low), a.num)
-	}
-	if down == w.f.f.Reverse {
-		return w.run(prefix, from, down)
-	}
-	s := w.f.v.scan(prefix, nil, down)
-	defer s.close()
-	if from != nil {
-		// First the rest of the cursor's own value, then the values beyond it.
-		value := from[:len(from)-numLen]
-		if err := w.run(value, from, w.f.f.Reverse); err != nil {
-			return err
-		}
-		w.hop(s, value, down)
-	}
-	for s.next() {
-		key := s.key()
-		if isLong(key) {
-			return errLong
-		}
-		value := bytes.Clone(key[:len(key)-numLen])
-		if err := w.run(value, nil, w.f.f.Reverse); err != nil {
-			return err
-		}
-		w.hop(s, value, down)
-	}
-	return nil
-}
-
-// hop sets a scan beyond all postings of a value.
-func (w *walker) hop(s *scan, value []byte, down bool) {
-	if down {
-		s.seek(value) // the value alone is no key, so the scan begins below its first posting
-		return
-	}
-	s.seek(after(value))
-}
-
-// run offers the records of a run of postings, from a place on that is itself left out.
-func (w *walker) run(prefix, from []byte, down bool) error {
-	s := w.f.v.scan(prefix, from, down)
-	defer s.close()
-	for s.next() {
-		key := s.key()
-		if from != nil && bytes.Equal(key, from) {
-			continue
-		}
-		if isLong(key) {
-			return errLong
-		}
-		p, err := parsePosting(key)
-		if err != nil {
-			return damaged(key, err)
-		}
-		if err := w.offer(p.num, sortKey{bytes.Clone(p.value), true}); err != nil {
-			return err
-		}
-	}
-	return nil
 }

@@ -183,16 +183,7 @@ func (s *allSource) load(c *candidate) error {
 	if err != nil {
 		return err
 	}
-	data, _, err := s.f.v.blob(s.scan.key(), first)
-	if err != nil {
-		return err
-	}
-	c.rows, err = decodeRows(data)
-	c.loaded = true
-	if err != nil {
-		return damaged(s.scan.key(), err)
-	}
-	return nil
+	return c.decode(s.f.v, s.scan.key(), first)
 }
 
 func (s *allSource) close() { s.scan.close() }

@@ -2,6 +2,7 @@ package badger
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/hob-fhir/hob/storage/driver"
@@ -14,26 +15,34 @@ const (
 
 // sweep removes private records that have expired. They are absent to readers already; this gives back the room.
 func (s *store) sweep() error {
-	for {
-		n := 0
-		_, err := s.Update(context.Background(), func(dt driver.Tx) error {
-			t := dt.(*tx)
-			gone, err := t.expiredRecords(sweepMost)
-			if err != nil {
-				return err
-			}
-			n = len(gone)
-			for _, p := range gone {
-				if err := t.forget(p); err != nil {
-					return err
-				}
-			}
-			return nil
+	for more := true; more; {
+		_, err := s.Update(context.Background(), func(dt driver.Tx) (err error) {
+			more, err = dt.(*tx).sweep(sweepMost)
+			return err
 		})
-		if err != nil || n < sweepMost {
+		if err != nil {
 			return err
 		}
 	}
+	return nil
+}
+
+// sweep removes as many expired records as are asked for and fit into the transaction, and reports whether there may be more.
+func (t *tx) sweep(most int) (bool, error) {
+	gone, err := t.expiredRecords(most)
+	if err != nil {
+		return false, err
+	}
+	for i, p := range gone {
+		err := t.whole(driver.Key{Type: "expired", ID: p.h.id}, func() error { return t.forget(p) })
+		if errors.Is(err, driver.ErrTooLarge) && i > 0 {
+			return true, nil
+		}
+		if err != nil {
+			return false, err
+		}
+	}
+	return len(gone) == most, nil
 }
 
 func (t *tx) expiredRecords(most int) ([]place, error) {

@@ -54,6 +54,9 @@ func (s *store) Update(ctx context.Context, fn func(driver.Tx) error) (driver.Po
 	if err := ctx.Err(); err != nil {
 		return "", err
 	}
+	if err := s.sound(); err != nil {
+		return "", err
+	}
 	if err := s.space.check(); err != nil {
 		return "", err
 	}

@@ -217,3 +217,58 @@ func TestKeeper(t *testing.T) {
 		t.Errorf("discards up to %d, want 7", d)
 	}
 }
+
+// A sweep of more keys than one transaction holds is made in several.
+func TestSweepOfManyKeys(t *testing.T) {
+	o := small()
+	o.InMemory, o.MemTable = true, 4<<20 // a transaction holds 6,553 keys
+	s := open(t, "", o).(*store)
+	soon := time.Now().Add(10 * time.Millisecond)
+	for i := range 300 {
+		_, err := s.Update(context.Background(), func(tx driver.Tx) error {
+			rec := record("_job", fmt.Sprint(i), []byte("{}"))
+			rec.Expires = soon
+			var rows []driver.Row
+			for j := range 40 {
+				rows = append(rows, driver.Row{Field: "f", Value: driver.Point(fmt.Append(nil, j))})
+			}
+			return tx.Put(rec, rows)
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	time.Sleep(time.Until(soon) + time.Millisecond)
+	if err := s.sweep(); err != nil {
+		t.Fatal(err)
+	}
+	put(t, s, 0, 1) // and the store still takes writes
+	sound(t, s)
+	v, done, err := s.open(newest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer done()
+	scan := v.scan([]byte{famExpiry}, nil, false)
+	defer scan.close()
+	if scan.next() {
+		t.Error("an expired record is left")
+	}
+}
+
+// A store that is closed says so, rather than that its tables are damaged.
+func TestCheckOfClosed(t *testing.T) {
+	s, err := Open(t.TempDir(), small())
+	if err != nil {
+		t.Fatal(err)
+	}
+	put(t, s, 0, 10)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for p, err := range s.Check(context.Background()) {
+		if !errors.Is(err, driver.ErrUnavailable) {
+			t.Errorf("problem %v, error %v; want ErrUnavailable", p, err)
+		}
+	}
+}
