@@ -78,6 +78,7 @@ type (
 		ConditionalUpdate bool          `json:"conditionalUpdate"`
 		ConditionalDelete string        `json:"conditionalDelete"`
 		ReferencePolicy   []string      `json:"referencePolicy"`
+		SearchInclude     []string      `json:"searchInclude,omitempty"`
 		SearchParam       []searchParam `json:"searchParam,omitempty"`
 		Operation         []operation   `json:"operation,omitempty"`
 	}
@@ -127,6 +128,9 @@ func (s Server) resource(typ string) resource {
 	}
 	for _, p := range s.Catalog.For(typ) {
 		r.SearchParam = append(r.SearchParam, searchParam{p.Code, p.Definition, p.Type, said(p)})
+		if p.Type == "reference" {
+			r.SearchInclude = append(r.SearchInclude, typ+":"+p.Code)
+		}
 	}
 	for _, op := range s.Operations {
 		if slices.Contains(op.On, typ) {

@@ -28,12 +28,16 @@ var controls = map[string]control{
 	"_total":    totalControl,
 	"_summary":  summaryControl,
 	"_elements": elementsControl,
+	"_include":  includeControl,
 	"_format":   acceptControl,
 	"_pretty":   acceptControl,
 }
 
+// repeats are the controls that may be given more than once.
+var repeats = []string{"_sort", "_include"}
+
 func controlNames() []string {
-	return []string{"_count", "_sort", "_total", "_summary", "_elements", "_format", "_pretty"}
+	return []string{"_count", "_sort", "_total", "_summary", "_elements", "_include", "_format", "_pretty"}
 }
 
 // acceptControl takes what the server itself answers to.

@@ -26,6 +26,7 @@ type Search struct {
 	Total    Total
 	Summary  string   // _summary: true, text, data or false; "" if not given. count is Count 0
 	Elements []string // _elements
+	Include  []Include
 	Self     []Pair   // what was understood, in the order given: the parameters of the self link
 	Ignored  []string // names of unknown parameters that were ignored
 }
@@ -50,7 +51,7 @@ func (c *Catalog) Parse(typ string, pairs []Pair, o ParseOptions) (*Search, erro
 				wrong.Issues = append(wrong.Issues, a.fail(fhirmap.CodeNotSupported, "%s takes no modifier", code).Issues...)
 				continue
 			}
-			if seen[p.Name] && p.Name != "_sort" {
+			if seen[p.Name] && !slices.Contains(repeats, p.Name) {
 				wrong.Issues = append(wrong.Issues, a.bad("given twice; give it once").Issues...)
 				continue
 			}

@@ -69,6 +69,10 @@ func searchType(c *Config, p *pages) Interaction {
 				on = p.seal(walk.scope, place{at: at.at, after: string(hits[len(hits)-1].Cursor), total: total})
 			}
 		}
+		more, err := included(tx, c.Catalog, s.Include, hits, find.At, find.Budget)
+		if err != nil {
+			return nil, err
+		}
 		b := newBundle("searchset", c.Clock(), total, walk.links(r, back, on), size)
 		base := r.Base + "/" + r.Type + "/"
 		for _, hit := range hits {
@@ -77,6 +81,14 @@ func searchType(c *Config, p *pages) Interaction {
 				return nil, err
 			}
 			b.match(base+hit.ID, body, "match")
+		}
+		part.elements = nil // which name those of the type that is searched
+		for _, hit := range more {
+			body, err := part.of(hit.Body)
+			if err != nil {
+				return nil, err
+			}
+			b.match(r.Base+"/"+hit.Type+"/"+hit.ID, body, "include")
 		}
 		if o := ignored(s); o != nil {
 			b.match("", o.JSON(), "outcome")
