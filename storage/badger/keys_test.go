@@ -235,3 +235,41 @@ func TestKeysWritten(t *testing.T) {
 	job.Version++
 	expect("its next version", "N1 C1 V2 X1", func(tx driver.Tx) error { return tx.Put(job, span) })
 }
+
+// TestTransactionOf50 holds the cost of a transaction of 50 resources, as a Bundle makes: one commit, which Badger syncs once in its
+// log and once in its (unused) value log, and per resource one key for each row and six more, after one look for what is there.
+func TestTransactionOf50(t *testing.T) {
+	b := memory(t)
+	s := b.(*store)
+	r := rand.New(rand.NewPCG(1, 2))
+	fifty := func(from int) func(driver.Tx) error {
+		return func(dt driver.Tx) error {
+			for i := range 50 {
+				rec, rows := observation(r, from+i)
+				if err := dt.Put(rec, rows); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+	}
+	keysOf(t, b, fifty(0)) // names the fields
+	commits := s.keep.durable
+	read := 0
+	total, families := keysOf(t, b, func(dt driver.Tx) error {
+		before := dt.(*tx).read
+		err := fifty(1000)(dt)
+		read = dt.(*tx).read - before
+		return err
+	})
+	if commits = s.keep.durable - commits; commits != 1 {
+		t.Errorf("%d commits, want 1", commits)
+	}
+	if want := "N2 D50 C50 V50 F50 R1100 G50"; families != want {
+		t.Errorf("%d keys: %s; want %s", total, families, want)
+	}
+	t.Logf("%d keys written, %d read", total, read)
+	if read > 4*50 {
+		t.Errorf("%d keys were read, want at most four for each resource", read)
+	}
+}
