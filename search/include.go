@@ -49,13 +49,17 @@ func (s *schema) includes() string {
 }
 
 // Included returns the keys of the resources that a hit refers to by the includes, each once, in the order of the rows.
-func (c *Catalog) Included(id string, hit *fhirmap.Resource, includes []Include) ([]driver.Key, error) {
-	rows, err := c.Rows(id, hit)
-	if err != nil {
+func (c *Catalog) Included(hit *fhirmap.Resource, includes []Include) ([]driver.Key, error) {
+	x := &indexer{Catalog: c}
+	if err := x.only(hit, func(field string) bool {
+		return slices.ContainsFunc(includes, func(in Include) bool {
+			return slices.ContainsFunc(in.sources, func(s source) bool { return s.field == field })
+		})
+	}); err != nil {
 		return nil, err
 	}
 	var out []driver.Key
-	for _, row := range rows {
+	for _, row := range x.rows {
 		k, ok := driver.ParseRef(row.Value.Low)
 		if !ok || !fhirmap.IsResource(k.Type) {
 			continue

@@ -1,6 +1,7 @@
 package search
 
 import (
+	"iter"
 	"slices"
 
 	"github.com/hob-fhir/hob/fhirmap"
@@ -32,26 +33,49 @@ func (c *Catalog) Rows(id string, r *fhirmap.Resource) ([]driver.Row, error) {
 		return nil, fhirmap.Errorf(fhirmap.CodeNotSupported, "", "%s is no resource type of FHIR R4", r.Type())
 	}
 	x := &indexer{Catalog: c, rows: make([]driver.Row, 0, 32)}
-	root := r.Root()
-	last := ""
-	for i, e := range root.Children {
-		if e.Name == last || i > 0 && named(root.Children[:i], e.Name) {
-			continue // a later instance of a repeating element: the path selects them all
-		}
-		last = e.Name
-		for _, sel := range s.byElement[e.Name] {
-			if err := x.add(sel, root); err != nil {
-				return nil, err
-			}
-		}
-	}
-	for _, sel := range s.always {
-		if err := x.add(sel, root); err != nil {
+	for sel := range s.selectors(r.Root()) {
+		if err := x.add(sel, r.Root()); err != nil {
 			return nil, err
 		}
 	}
 	x.compartment(s, driver.Key{Type: r.Type(), ID: id})
 	return x.rows, nil
+}
+
+// only writes the rows of some fields.
+func (x *indexer) only(r *fhirmap.Resource, wanted func(field string) bool) error {
+	for sel := range x.types[r.Type()].selectors(r.Root()) {
+		if !wanted(sel.param.field("")) {
+			continue
+		}
+		if err := x.add(sel, r.Root()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// selectors yields those that may find something in a resource, each once for an element that it begins with.
+func (s *schema) selectors(root *fhirmap.Element) iter.Seq[selector] {
+	return func(yield func(selector) bool) {
+		last := ""
+		for i, e := range root.Children {
+			if e.Name == last || i > 0 && named(root.Children[:i], e.Name) {
+				continue // a later instance of a repeating element: the path selects them all
+			}
+			last = e.Name
+			for _, sel := range s.byElement[e.Name] {
+				if !yield(sel) {
+					return
+				}
+			}
+		}
+		for _, sel := range s.always {
+			if !yield(sel) {
+				return
+			}
+		}
+	}
 }
 
 func named(elements []*fhirmap.Element, name string) bool {

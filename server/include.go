@@ -27,7 +27,7 @@ func included(tx *storage.Tx, c *search.Catalog, includes []search.Include, hits
 		if err != nil {
 			return nil, err
 		}
-		keys, err := c.Included(hit.ID, res, includes)
+		keys, err := c.Included(res, includes)
 		if err != nil {
 			return nil, err
 		}
