@@ -16,6 +16,9 @@ type Include struct {
 
 // includeControl reads [type]:[parameter] or [type]:[parameter]:[target type].
 func includeControl(s *Search, a *ask, value string, _ ParseOptions) (string, *fhirmap.Outcome) {
+	if len(s.Include) == a.options.MaxAnd {
+		return "", a.fail(fhirmap.CodeTooLong, "given more than %d times, which is the most", a.options.MaxAnd)
+	}
 	parts := strings.Split(value, ":")
 	if len(parts) < 2 || len(parts) > 3 {
 		return "", a.bad("%q is not type:parameter or type:parameter:target, like %s", value, a.schema.includes())
