@@ -97,6 +97,8 @@ func sortControl(s *Search, a *ask, value string, o ParseOptions) (string, *fhir
 		code, desc := strings.CutPrefix(strings.TrimSpace(key), "-")
 		p := a.schema.params[code]
 		switch {
+		case p == nil && a.schema.awaited[code] != nil:
+			return "", a.wait(a.schema.awaited[code])
 		case p == nil && o.Lenient:
 			s.Ignored = append(s.Ignored, "_sort="+key)
 			continue

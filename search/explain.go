@@ -11,14 +11,12 @@ import (
 	"github.com/hob-fhir/hob/storage/driver"
 )
 
-// Explain writes a query on a resource type as text, one line, the same for equal queries: the nodes as in package driver, each
-// lookup as field, operator and values. A value shows as what its field holds: a time, a number, or text in quotes with a bar
-// for each 00; an interval as [low, high) with an empty end where it is open, or as its common beginning and an ellipsis.
-func (c *Catalog) Explain(typ string, q driver.Query) string {
+// explain is Catalog.Explain.
+func (c *edition) explain(typ string, q driver.Query) string {
 	all := func(node string, parts []driver.Query) string {
 		out := make([]string, len(parts))
 		for i, p := range parts {
-			out[i] = c.Explain(typ, p)
+			out[i] = c.explain(typ, p)
 		}
 		return node + "(" + strings.Join(out, ", ") + ")"
 	}
@@ -32,7 +30,7 @@ func (c *Catalog) Explain(typ string, q driver.Query) string {
 	case driver.Or:
 		return all("Or", q)
 	case driver.Not:
-		return "Not(" + c.Explain(typ, q.Of) + ")"
+		return "Not(" + c.explain(typ, q.Of) + ")"
 	case driver.Lookup:
 		return c.explainLookup(typ, q)
 	case driver.Same:
@@ -42,17 +40,17 @@ func (c *Catalog) Explain(typ string, q driver.Query) string {
 		}
 		return "Same(" + strings.Join(out, ", ") + ")"
 	case driver.Refers:
-		return fmt.Sprintf("Refers(%s to %s: %s)", q.Field, q.Type, c.Explain(q.Type, q.Where))
+		return fmt.Sprintf("Refers(%s to %s: %s)", q.Field, q.Type, c.explain(q.Type, q.Where))
 	case driver.Referred:
-		return fmt.Sprintf("Referred(%s.%s: %s)", q.Type, q.Field, c.Explain(q.Type, q.Where))
+		return fmt.Sprintf("Referred(%s.%s: %s)", q.Type, q.Field, c.explain(q.Type, q.Where))
 	}
 	return fmt.Sprintf("%T", q)
 }
 
-func (c *Catalog) explainLookup(typ string, l driver.Lookup) string {
+func (c *edition) explainLookup(typ string, l driver.Lookup) string {
 	values := make([]string, len(l.Values))
 	for i, v := range l.Values {
-		values[i] = c.ExplainValue(typ, l.Field, v)
+		values[i] = c.explainValue(typ, l.Field, v)
 	}
 	text := strings.Join(values, ", ")
 	if l.Op == driver.IN {
@@ -61,8 +59,8 @@ func (c *Catalog) explainLookup(typ string, l driver.Lookup) string {
 	return l.Field + " " + string(l.Op) + " " + text
 }
 
-// ExplainValue writes a value of a field, of a row or of a lookup.
-func (c *Catalog) ExplainValue(typ, field string, v driver.Value) string {
+// explainValue is Catalog.ExplainValue.
+func (c *edition) explainValue(typ, field string, v driver.Value) string {
 	show := showText
 	code, suffix, _ := strings.Cut(field, ":")
 	if s := c.types[typ]; s != nil && s.params[code] != nil && s.params[code].kind.show != nil {

@@ -27,6 +27,9 @@ func includeControl(s *Search, a *ask, value string, _ ParseOptions) (string, *f
 		return "", a.fail(fhirmap.CodeNotSupported, "%s is not the type that is searched; write %s", parts[0], a.schema.includes())
 	}
 	p := a.schema.params[parts[1]]
+	if p == nil && a.schema.awaited[parts[1]] != nil {
+		return "", a.wait(a.schema.awaited[parts[1]])
+	}
 	if p == nil || p.kind != references {
 		return "", a.fail(fhirmap.CodeNotSupported, "%s has no reference parameter %q; known are %s", parts[0], parts[1], a.schema.includes())
 	}
@@ -51,9 +54,9 @@ func (s *schema) includes() string {
 	return strings.Join(out, ", ")
 }
 
-// Included returns the keys of the resources that a hit refers to by the includes, each once, in the order of the rows.
-func (c *Catalog) Included(hit *fhirmap.Resource, includes []Include) ([]driver.Key, error) {
-	x := &indexer{Catalog: c}
+// included is Catalog.Included.
+func (c *edition) included(hit *fhirmap.Resource, includes []Include) ([]driver.Key, error) {
+	x := &indexer{edition: c}
 	if err := x.only(hit, func(field string) bool {
 		return slices.ContainsFunc(includes, func(in Include) bool {
 			return slices.ContainsFunc(in.sources, func(s source) bool { return s.field == field })

@@ -13,7 +13,7 @@ type extractor func(x *indexer, e *fhirmap.Element)
 
 // indexer collects the rows of one resource.
 type indexer struct {
-	*Catalog
+	*edition
 	param *parameter
 	group uint32
 	rows  []driver.Row
@@ -24,15 +24,13 @@ type indexer struct {
 // patientField holds a Ref of every Patient in whose compartment a resource lies.
 const patientField = "_patient"
 
-// Rows returns the index rows of a resource under the id that it has or will have, which need not be the one in its body: a posted
-// body may name any. Storage adds the row of the time that it decides (_lastUpdated). The error is an Outcome: too-long if there
-// are more than Options.MaxRows rows, not-supported if the type is no resource type.
-func (c *Catalog) Rows(id string, r *fhirmap.Resource) ([]driver.Row, error) {
+// index is Catalog.Rows.
+func (c *edition) index(id string, r *fhirmap.Resource) ([]driver.Row, error) {
 	s := c.types[r.Type()]
 	if s == nil {
 		return nil, fhirmap.Errorf(fhirmap.CodeNotSupported, "", "%s is no resource type of FHIR R4", r.Type())
 	}
-	x := &indexer{Catalog: c, rows: make([]driver.Row, 0, 32)}
+	x := &indexer{edition: c, rows: make([]driver.Row, 0, 32)}
 	for sel := range s.selectors(r.Root()) {
 		if err := x.add(sel, r.Root()); err != nil {
 			return nil, err

@@ -29,7 +29,7 @@ type modifier struct {
 
 // ask is one parameter of a search while it is translated.
 type ask struct {
-	*Catalog
+	*edition
 	schema *schema
 	param  *parameter
 	name   string // as written: code:modifier

@@ -31,10 +31,8 @@ type Search struct {
 	Ignored  []string // names of unknown parameters that were ignored
 }
 
-// Parse translates the parameters of a search on a type; all of them must hold. It touches no database. The error is an
-// Outcome with an issue for each parameter that is wrong: not-supported for what is unknown, value for a bad value, too-long
-// beyond a limit.
-func (c *Catalog) Parse(typ string, pairs []Pair, o ParseOptions) (*Search, error) {
+// parse is Catalog.Parse.
+func (c *edition) parse(typ string, pairs []Pair, o ParseOptions) (*Search, error) {
 	schema := c.types[typ]
 	if schema == nil {
 		return nil, fhirmap.Errorf(fhirmap.CodeNotSupported, "", "%q is no resource type of FHIR R4", typ)
@@ -44,7 +42,7 @@ func (c *Catalog) Parse(typ string, pairs []Pair, o ParseOptions) (*Search, erro
 	wrong := &fhirmap.Outcome{}
 	seen := map[string]bool{}
 	for _, p := range pairs {
-		a := &ask{Catalog: c, schema: schema, name: p.Name}
+		a := &ask{edition: c, schema: schema, name: p.Name}
 		code, _, modified := strings.Cut(p.Name, ":")
 		if control := controls[code]; control != nil {
 			if modified {
@@ -69,7 +67,7 @@ func (c *Catalog) Parse(typ string, pairs []Pair, o ParseOptions) (*Search, erro
 		case err == nil:
 			where = append(where, q)
 			s.Self = append(s.Self, p)
-		case a.param == nil && o.Lenient:
+		case a.param == nil && o.Lenient && a.schema.awaited[code] == nil:
 			s.Ignored = append(s.Ignored, p.Name)
 		default:
 			wrong.Issues = append(wrong.Issues, err.Issues...)
@@ -139,6 +137,9 @@ func (p *parameter) modifiers() string {
 
 // unknown is the error of a parameter that the type does not have; it lists those that it has.
 func (a *ask) unknown(code string) *fhirmap.Outcome {
+	if p := a.schema.awaited[code]; p != nil {
+		return a.wait(p)
+	}
 	why := fmt.Sprintf("%s has no search parameter %q", a.schema.typ, code)
 	switch {
 	case a.schema.mute[code]:

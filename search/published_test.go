@@ -119,7 +119,7 @@ func (s *seen) add(t *testing.T, name string, data []byte) {
 			}
 		}
 	}
-	for code, p := range s.c.types[r.Type()].params {
+	for code, p := range s.c.now().types[r.Type()].params {
 		if key := r.Type() + "." + code; !s.alive[key] && hasValue(p, r, rows) {
 			s.alive[key] = true
 		}
@@ -128,7 +128,7 @@ func (s *seen) add(t *testing.T, name string, data []byte) {
 
 // unread complains of elements that a parameter selects but has no extractor for.
 func (s *seen) unread(t *testing.T, r *fhirmap.Resource) {
-	schema := s.c.types[r.Type()]
+	schema := s.c.now().types[r.Type()]
 	for _, selectors := range append(slices.Collect(maps.Values(schema.byElement)), schema.always) {
 		for _, sel := range selectors {
 			elements, err := sel.path.Select(r.Root())

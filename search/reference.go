@@ -58,7 +58,7 @@ func referenceURL(x *indexer, e *fhirmap.Element) {
 func urlBytes(url string) []byte { return append([]byte(exact(url)), 0) }
 
 // reference makes the bytes of a literal reference; typ is Reference.type, of use if the reference is only an id.
-func (c *Catalog) reference(s, typ string) []byte {
+func (c *edition) reference(s, typ string) []byte {
 	if k, ok := c.local(s); ok {
 		return k.Ref()
 	}
@@ -72,7 +72,7 @@ func (c *Catalog) reference(s, typ string) []byte {
 }
 
 // local reads a reference to a resource of this server: relative, or absolute below its base.
-func (c *Catalog) local(s string) (driver.Key, bool) {
+func (c *edition) local(s string) (driver.Key, bool) {
 	if base := c.options.Base; base != "" && len(s) > len(base) && s[len(base)] == '/' && s[:len(base)] == base {
 		s = s[len(base)+1:]
 	}

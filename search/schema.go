@@ -17,6 +17,8 @@ type schema struct {
 	codes  []string              // sorted
 	mute   map[string]bool       // codes that are published for the type, but that nothing here answers
 
+	awaited map[string]*parameter // by code: being indexed. Their rows are written, and nothing reads them yet
+
 	byElement map[string][]selector // what to evaluate if the resource has an element of this name
 	always    []selector            // what to evaluate in any case
 	patients  map[string]bool       // fields whose references to a Patient put the resource into that Patient's compartment

@@ -37,10 +37,12 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/hob-fhir/hob/conformance/r4"
 	"github.com/hob-fhir/hob/fhirmap"
+	"github.com/hob-fhir/hob/storage/driver"
 )
 
 // Options is what a Catalog needs to know of its server. The zero value is useful.
@@ -86,16 +88,55 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// Catalog knows every search parameter of every resource type. It does not change and may be used from many goroutines.
-type Catalog struct {
+// Catalog knows every search parameter of every resource type. It changes from one edition to the next while it is used, see
+// custom.go; each method sees one edition. It may be used from many goroutines.
+type Catalog struct{ edition atomic.Pointer[edition] }
+
+// edition is what a catalog knows at one moment. It does not change: the methods of Catalog are those of its edition of the moment, and
+// what is begun with one edition, a search or the rows of a resource, is finished with it.
+type edition struct {
 	options Options
 	types   map[string]*schema
 }
 
+func (c *Catalog) now() *edition { return c.edition.Load() }
+
+// Parse translates the parameters of a search on a type; all of them must hold. It touches no database. The error is an
+// Outcome with an issue for each parameter that is wrong: not-supported for what is unknown, value for a bad value, too-long
+// beyond a limit.
+func (c *Catalog) Parse(typ string, pairs []Pair, o ParseOptions) (*Search, error) {
+	return c.now().parse(typ, pairs, o)
+}
+
+// Rows returns the index rows of a resource under the id that it has or will have, which need not be the one in its body: a posted
+// body may name any. Storage adds the row of the time that it decides (_lastUpdated). The error is an Outcome: too-long if there
+// are more than Options.MaxRows rows, not-supported if the type is no resource type.
+func (c *Catalog) Rows(id string, r *fhirmap.Resource) ([]driver.Row, error) {
+	return c.now().index(id, r)
+}
+
+// Included returns the keys of the resources that a hit refers to by the includes, each once, in the order of the rows.
+func (c *Catalog) Included(hit *fhirmap.Resource, includes []Include) ([]driver.Key, error) {
+	return c.now().included(hit, includes)
+}
+
+// Explain writes a query on a resource type as text, one line, the same for equal queries: the nodes as in package driver, each
+// lookup as field, operator and values. A value shows as what its field holds: a time, a number, or text in quotes with a bar
+// for each 00; an interval as [low, high) with an empty end where it is open, or as its common beginning and an ellipsis.
+func (c *Catalog) Explain(typ string, q driver.Query) string { return c.now().explain(typ, q) }
+
+// ExplainValue writes a value of a field, of a row or of a lookup.
+func (c *Catalog) ExplainValue(typ, field string, v driver.Value) string {
+	return c.now().explainValue(typ, field, v)
+}
+
+// For lists the search parameters that work for a resource type, by code. It is empty for what is no resource type.
+func (c *Catalog) For(typ string) []Parameter { return c.now().claims(typ) }
+
 // NewCatalog compiles search parameters. Of two definitions with one code for one type the first counts. The error names a
 // definition that cannot be compiled.
 func NewCatalog(params []r4.SearchParameter, o Options) (*Catalog, error) {
-	c := &Catalog{options: o.withDefaults(), types: map[string]*schema{}}
+	e := &edition{options: o.withDefaults(), types: map[string]*schema{}}
 	paths := pathCache{}
 	patients := patientCompartment()
 	for _, typ := range fhirmap.ResourceTypes() {
@@ -103,8 +144,10 @@ func NewCatalog(params []r4.SearchParameter, o Options) (*Catalog, error) {
 		if err != nil {
 			return nil, err
 		}
-		c.types[typ] = s
+		e.types[typ] = s
 	}
+	c := &Catalog{}
+	c.edition.Store(e)
 	return c, nil
 }
 
@@ -130,8 +173,7 @@ type Parameter struct {
 	Fields      []string // the fields it reads, without suffixes; none of a composite and of _id
 }
 
-// For lists the search parameters that work for a resource type, by code. It is empty for what is no resource type.
-func (c *Catalog) For(typ string) []Parameter {
+func (c *edition) claims(typ string) []Parameter {
 	s := c.types[typ]
 	if s == nil {
 		return nil

@@ -86,7 +86,7 @@ func TestFor(t *testing.T) {
 	for _, typ := range fhirmap.ResourceTypes() {
 		for _, p := range c.For(typ) {
 			claims++
-			s := c.types[typ]
+			s := c.now().types[typ]
 			value := values[p.Type]
 			if p.Type == "composite" {
 				var parts []string
@@ -162,7 +162,7 @@ func TestSharing(t *testing.T) {
 		{"AllergyIntolerance", "patient", "patient"},
 		{"Patient", "email", "email"},
 	} {
-		p := c.types[x.typ].params[x.code]
+		p := c.now().types[x.typ].params[x.code]
 		if p == nil {
 			t.Errorf("%s.%s does not exist", x.typ, x.code)
 			continue

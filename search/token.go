@@ -67,7 +67,7 @@ func tokenIdentifier(x *indexer, e *fhirmap.Element) {
 	x.text(kind.String("text"))
 	for c := range kind.Each("coding") {
 		if code := c.String("code"); code != "" && value != "" {
-			x.point(ofTypeField, ofTypeBytes(x.Catalog, c.String("system"), code, value))
+			x.point(ofTypeField, ofTypeBytes(x.edition, c.String("system"), code, value))
 		}
 	}
 }
@@ -104,7 +104,7 @@ func tokenBytes(sensitive func(string) bool, code, system string) []byte {
 	return b
 }
 
-func ofTypeBytes(c *Catalog, system, code, value string) []byte {
+func ofTypeBytes(c *edition, system, code, value string) []byte {
 	return append(tokenBytes(c.options.CaseSensitive, code, system), exact(fold(value))...)
 }
 
@@ -158,7 +158,7 @@ func tokenOfType(a *ask, src source, value string) (anyOf, *fhirmap.Outcome) {
 	if len(parts) != 3 || parts[1] == "" || parts[2] == "" {
 		return nil, a.bad("%q is not system|code|value, the type of the identifier and its value", value)
 	}
-	b := ofTypeBytes(a.Catalog, unescape(parts[0]), unescape(parts[1]), unescape(parts[2]))
+	b := ofTypeBytes(a.edition, unescape(parts[0]), unescape(parts[1]), unescape(parts[2]))
 	return anyOf{one(src.field+ofTypeField, driver.EQUAL, driver.Point(b))}, nil
 }
 
