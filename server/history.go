@@ -211,11 +211,12 @@ func (s span) covers(tx *storage.Tx, rec driver.Record) (bool, error) {
 type walk struct {
 	path  string
 	query string
-	scope string // what a link of this walk is sealed for
+	scope string // what a link of this walk is sealed for, and for whom
 }
 
-func newWalk(path string, query string) walk {
-	return walk{path: path, query: query, scope: path + "?" + query}
+// newWalk is a walk of the one who asks: the links that he is given open for nobody else.
+func newWalk(r *Request, path string, query string) walk {
+	return walk{path: path, query: query, scope: path + "?" + query + "\x00" + r.Subject}
 }
 
 func walkOf(r *Request) walk {
@@ -226,7 +227,7 @@ func walkOf(r *Request) walk {
 	case r.Type != "":
 		path = "/" + r.Type + path
 	}
-	return newWalk(path, encode(r.Query))
+	return newWalk(r, path, encode(r.Query))
 }
 
 // url is the address of a page of the walk.

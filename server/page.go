@@ -54,7 +54,7 @@ func derived(key []byte, purpose string) []byte {
 	return h.Sum(nil)
 }
 
-// seal writes a place that opens only with the same scope: what is walked, by its path and query.
+// seal writes a place that opens only with the same scope: what is walked, by its path and query, and who walks.
 func (p *pages) seal(scope string, at place) string {
 	plain := make([]byte, 0, 64)
 	var flags byte

@@ -2,6 +2,8 @@ package server
 
 import (
 	"errors"
+	"fmt"
+	"iter"
 	"net/http"
 
 	"github.com/hob-fhir/hob/fhirmap"
@@ -21,84 +23,144 @@ func searchType(c *Config, p *pages) Interaction {
 		if err != nil {
 			return nil, err
 		}
-		part := subset{fhirmap.Summary(s.Summary), s.Elements}
-		if s.Summary == "count" || s.Summary == "false" {
-			part.summary = ""
-		}
-		if err := part.known(r.Type); err != nil {
-			return nil, err
-		}
-		walk := newWalk("/"+r.Type, encode(s.Self))
-		at, err := p.open(walk.scope, r.Page)
-		if err != nil {
-			return nil, err
-		}
-		find := driver.Find{
-			Type: s.Type, Where: s.Where, Sort: s.Sort, At: at.at, After: driver.Cursor(at.after), Reverse: at.reverse,
-			Limit: s.Count + 1, Budget: c.Limits.rows(r),
-		}
-		var hits []driver.Hit
-		size := 0
-		if s.Count > 0 {
-			for hit, err := range tx.Find(find) {
-				if errors.Is(err, driver.ErrExpired) {
-					return nil, refuse(http.StatusGone, fhirmap.CodeDeleted,
-						"the state of the store that this link reads is no longer kept; begin again at %s", walk.url(r, ""))
-				}
-				if err != nil {
-					return nil, err
-				}
-				hits = append(hits, hit)
-				size += len(hit.Body) + 200
-			}
-		}
-		hits, before, after := cut(hits, s.Count, at)
-		total, err := totalOf(tx, c, s, find, at, len(hits), s.Count > 0 && !before && !after)
-		if err != nil {
-			return nil, err
-		}
-		var back, on string
-		if len(hits) > 0 {
-			if at.at == "" && !r.inside { // no snapshot holds what a transaction is about to write
-				at.at = tx.Now()
-			}
-			if before {
-				back = p.seal(walk.scope, place{at: at.at, after: string(hits[0].Cursor), reverse: true, total: total})
-			}
-			if after {
-				on = p.seal(walk.scope, place{at: at.at, after: string(hits[len(hits)-1].Cursor), total: total})
-			}
-		}
-		more, err := included(tx, c.Catalog, s.Include, hits, find.At, find.Budget)
-		if err != nil {
-			return nil, err
-		}
-		b := newBundle("searchset", c.Clock(), total, walk.links(r, back, on), size)
-		base := r.Base + "/" + r.Type + "/"
-		for _, hit := range hits {
-			body, err := part.of(hit.Body)
-			if err != nil {
-				return nil, err
-			}
-			b.match(base+hit.ID, body, "match")
-		}
-		part.elements = nil // which name those of the type that is searched
-		for _, hit := range more {
-			body, err := part.of(hit.Body)
-			if err != nil {
-				return nil, err
-			}
-			b.match(r.Base+"/"+hit.Type+"/"+hit.ID, body, "include")
-		}
-		if o := ignored(s); o != nil {
-			b.match("", o.JSON(), "outcome")
-		}
-		return &Response{Status: http.StatusOK, Body: b.bytes()}, nil
+		return results(tx, c, p, r, s, newWalk(r, "/"+r.Type, encode(s.Self)), nil)
 	}
 }
 
+// results answers with a page of a search. is, if it is not nil, tells which of the records that the search finds are hits.
+func results(tx *storage.Tx, c *Config, p *pages, r *Request, s *search.Search, walk walk, is verdict) (*Response, error) {
+	part := subset{fhirmap.Summary(s.Summary), s.Elements}
+	if s.Summary == "count" || s.Summary == "false" {
+		part.summary = ""
+	}
+	if err := part.known(r.Type); err != nil {
+		return nil, err
+	}
+	at, err := p.open(walk.scope, r.Page)
+	if err != nil {
+		return nil, err
+	}
+	find := driver.Find{
+		Type: s.Type, Where: s.Where, Sort: s.Sort, At: at.at, After: driver.Cursor(at.after), Reverse: at.reverse,
+		Limit: s.Count + 1, Budget: c.Limits.rows(r),
+	}
+	var hits []driver.Hit
+	size := 0
+	if s.Count > 0 {
+		for hit, err := range is.find(tx, find) {
+			if errors.Is(err, driver.ErrExpired) {
+				return nil, walk.expired(r)
+			}
+			if err != nil {
+				return nil, err
+			}
+			hits = append(hits, hit)
+			size += len(hit.Body) + 200
+		}
+	}
+	hits, before, after := cut(hits, s.Count, at)
+	total, err := totalOf(tx, c, s, find, at, len(hits), s.Count > 0 && !before && !after, is)
+	if err != nil {
+		return nil, err
+	}
+	var back, on string
+	if len(hits) > 0 {
+		if at.at == "" && !r.inside { // no snapshot holds what a transaction is about to write
+			at.at = tx.Now()
+		}
+		if before {
+			back = p.seal(walk.scope, place{at: at.at, after: string(hits[0].Cursor), reverse: true, total: total})
+		}
+		if after {
+			on = p.seal(walk.scope, place{at: at.at, after: string(hits[len(hits)-1].Cursor), total: total})
+		}
+	}
+	more, err := included(tx, c.Catalog, s.Include, hits, find.At, find.Budget)
+	if err != nil {
+		return nil, err
+	}
+	b := newBundle("searchset", c.Clock(), total, walk.links(r, back, on), size)
+	base := r.Base + "/" + r.Type + "/"
+	for _, hit := range hits {
+		body, err := part.of(hit.Body)
+		if err != nil {
+			return nil, err
+		}
+		b.match(base+hit.ID, body, "match")
+	}
+	part.elements = nil // which name those of the type that is searched
+	for _, hit := range more {
+		body, err := part.of(hit.Body)
+		if err != nil {
+			return nil, err
+		}
+		b.match(r.Base+"/"+hit.Type+"/"+hit.ID, body, "include")
+	}
+	if o := ignored(s); o != nil {
+		b.match("", o.JSON(), "outcome")
+	}
+	return &Response{Status: http.StatusOK, Body: b.bytes()}, nil
+}
+
+// verdict tells whether a record that a search found is a hit: what the index alone cannot tell. nil: each is.
+type verdict func(tx *storage.Tx, found driver.Hit) (bool, error)
+
+// find is tx.Find without the records that are no hits. They count for the budget too, each as one row.
+func (is verdict) find(tx *storage.Tx, f driver.Find) iter.Seq2[driver.Hit, error] {
+	if is == nil {
+		return tx.Find(f)
+	}
+	return func(yield func(driver.Hit, error) bool) {
+		limit, looked, n := f.Limit, 0, 0
+		f.Limit = 0
+		for hit, err := range tx.Find(f) {
+			ok := err == nil
+			if ok {
+				ok, err = is(tx, hit)
+			}
+			if looked++; err == nil && f.Budget > 0 && looked > f.Budget {
+				err = fmt.Errorf("%d records of type %s were looked at: %w", f.Budget, f.Type, driver.ErrTooCostly)
+			}
+			if err != nil {
+				yield(driver.Hit{}, err)
+				return
+			}
+			if !ok {
+				continue
+			}
+			if !yield(hit, nil) {
+				return
+			}
+			if n++; n == limit {
+				return
+			}
+		}
+	}
+}
+
+// count is tx.Count of the hits.
+func (is verdict) count(tx *storage.Tx, f driver.Find) (int, error) {
+	if is == nil {
+		return tx.Count(f)
+	}
+	n := 0
+	for _, err := range is.find(tx, f) {
+		if err != nil {
+			return 0, err
+		}
+		n++
+	}
+	return n, nil
+}
+
+// expired is the answer to a link whose snapshot is gone.
+func (w walk) expired(r *Request) error {
+	return refuse(http.StatusGone, fhirmap.CodeDeleted,
+		"the state of the store that this link reads is no longer kept; begin again at %s", w.url(r, ""))
+}
+
 // totalOf counts the matches as far as the client and the budget want it; negative: not told.
-func totalOf(tx *storage.Tx, c *Config, s *search.Search, find driver.Find, at place, shown int, all bool) (int, error) {
+func totalOf(tx *storage.Tx, c *Config, s *search.Search, find driver.Find, at place, shown int, all bool, is verdict) (int, error) {
 	switch {
 	case s.Total == search.TotalNone && s.Count > 0:
 		return -1, nil
@@ -112,7 +174,7 @@ func totalOf(tx *storage.Tx, c *Config, s *search.Search, find driver.Find, at p
 	if !accurate {
 		find.Budget = min(find.Budget, c.Limits.Total)
 	}
-	n, err := tx.Count(find)
+	n, err := is.count(tx, find)
 	if errors.Is(err, driver.ErrTooCostly) && !accurate {
 		return -1, nil
 	}
