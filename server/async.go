@@ -68,7 +68,7 @@ func (x *async) start(ctx context.Context, a storage.Access, r *Request) (string
 		return "", err
 	}
 	now := x.Clock()
-	j := job{Subject: r.Subject, Lease: now.Add(lease), Until: now.Add(keepResult)}
+	j := job{Subject: r.Caller.Subject, Lease: now.Add(lease), Until: now.Add(keepResult)}
 	var version uint64
 	save := func(ctx context.Context) error {
 		return x.Store.Update(ctx, storage.System, func(tx *storage.Tx) (err error) {
@@ -159,7 +159,7 @@ func (x *async) process(ctx context.Context, a storage.Access, r *Request) (res 
 // load reads a job of the one who asks.
 func (x *async) load(tx *storage.Tx, r *Request) (job, error) {
 	j, _, err := jobs.Load(tx, r.ID)
-	if err == nil && j.Subject != r.Subject {
+	if err == nil && j.Subject != r.Caller.Subject {
 		err = driver.ErrNotFound
 	}
 	if errors.Is(err, driver.ErrNotFound) {

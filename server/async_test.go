@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/hob-fhir/hob/server"
+	"github.com/hob-fhir/hob/storage"
 )
 
 // settled asks for a job until it is no longer under way.
@@ -32,7 +33,10 @@ func (a *answer) place() string {
 
 func TestAsync(t *testing.T) {
 	f := open(t, func(c *server.Config) {
-		c.Subject = func(r *http.Request) string { return r.Header.Get("Caller") }
+		c.Clock = time.Now // the store forgets by the clock of the machine
+		c.Caller = func(r *http.Request) (server.Caller, error) {
+			return server.Caller{Access: storage.System, Subject: r.Header.Get("Caller")}, nil
+		}
 	})
 	const later = "Prefer: respond-async, return=representation"
 	at := f.do("POST", "/fhir", transaction(post("", patient("", "Ann"))), later, "Caller: ann").place()
@@ -60,7 +64,7 @@ func TestAsync(t *testing.T) {
 
 // TestAsyncCancelled deletes a job while it runs: the transaction is done or not, and the job is gone.
 func TestAsyncCancelled(t *testing.T) {
-	f := open(t, func(c *server.Config) { c.Limits.Jobs = 1 })
+	f := open(t, func(c *server.Config) { c.Limits.Jobs, c.Clock = 1, time.Now })
 	at := f.do("POST", "/fhir", circle(1000, nil), "Prefer: respond-async").place()
 	second := f.do("POST", "/fhir", circle(1000, nil), "Prefer: respond-async")
 	if second.status != 202 && second.status != 429 {

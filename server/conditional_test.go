@@ -108,11 +108,11 @@ func TestConditionalDelete(t *testing.T) {
 // TestConditionalNarrowed has two callers who may each see their own: the criteria of one never find what belongs to the other.
 func TestConditionalNarrowed(t *testing.T) {
 	f := open(t, func(c *server.Config) {
-		c.Access = func(r *http.Request) (storage.Access, error) {
+		c.Caller = func(r *http.Request) (server.Caller, error) {
 			id := r.Header.Get("Caller")
-			return func(storage.Action, string) (driver.Query, error) {
+			return server.Caller{Access: func(storage.Action, string) (driver.Query, error) {
 				return driver.Lookup{Field: "family", Op: driver.EQUAL, Values: []driver.Value{driver.Prefix([]byte(id))}}, nil
-			}, nil
+			}}, nil
 		}
 	})
 	ann := f.do("POST", "/fhir/Patient", known("", "1", "Ann"), byHeader+"1", "Caller: ann").created()

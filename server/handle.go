@@ -47,14 +47,11 @@ func answer(c *Config, routes []route, g *gin.Context, m *media) (*Response, err
 	if err := r.named(rt.level); err != nil {
 		return nil, err
 	}
-	access := storage.Access(storage.System)
+	r.Caller.Access = storage.System
 	if !rt.open {
-		if access, err = c.Access(g.Request); err != nil {
+		if r.Caller, err = c.Caller(g.Request); err != nil {
 			return nil, err
 		}
-	}
-	if c.Subject != nil {
-		r.Subject = c.Subject(g.Request)
 	}
 	if r.Base, err = base(c, g.Request); err != nil {
 		return nil, err
@@ -77,7 +74,7 @@ func answer(c *Config, routes []route, g *gin.Context, m *media) (*Response, err
 			return nil, err
 		}
 	}
-	res, err := rt.perform(g.Request.Context(), c.Store, access, r)
+	res, err := rt.perform(g.Request.Context(), c.Store, r.Caller.Access, r)
 	if err == nil && r.Type == "Binary" && (rt.code == "read" || rt.code == "vread") && !m.explicit && !r.shaped() {
 		return res, rawBinary(res, m)
 	}

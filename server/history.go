@@ -216,7 +216,7 @@ type walk struct {
 
 // newWalk is a walk of the one who asks: the links that he is given open for nobody else.
 func newWalk(r *Request, path string, query string) walk {
-	return walk{path: path, query: query, scope: path + "?" + query + "\x00" + r.Subject}
+	return walk{path: path, query: query, scope: path + "?" + query + "\x00" + r.Caller.Subject}
 }
 
 func walkOf(r *Request) walk {

@@ -250,20 +250,18 @@ func TestDeadline(t *testing.T) {
 }
 
 func TestAccess(t *testing.T) {
-	f := open(t, func(c *server.Config) { c.Access = nil })
+	f := open(t, func(c *server.Config) { c.Caller = nil })
 	f.do("GET", "/fhir/Patient/a", "").fails(401, "login", "lets nobody in").has("WWW-Authenticate", "Bearer")
 	f.do("POST", "/fhir/Patient", patient("", "a")).fails(401, "login", "")
 	f.do("GET", "/fhir/metadata", "").is(200) // the statement says how to log in, so it must be open
 
 	f = open(t, func(c *server.Config) {
-		c.Access = func(r *http.Request) (storage.Access, error) {
-			return func(action storage.Action, typ string) (driver.Query, error) {
-				if typ != "Patient" || action == storage.Delete {
-					return nil, fmt.Errorf("%s of %s: %w", action, typ, storage.ErrForbidden)
-				}
-				return driver.Not{Of: driver.IDs{"hidden"}}, nil
-			}, nil
-		}
+		c.Caller = as(func(action storage.Action, typ string) (driver.Query, error) {
+			if typ != "Patient" || action == storage.Delete {
+				return nil, fmt.Errorf("%s of %s: %w", action, typ, storage.ErrForbidden)
+			}
+			return driver.Not{Of: driver.IDs{"hidden"}}, nil
+		})
 	})
 	f.put("a", "Ann").is(201)
 	f.do("GET", "/fhir/Patient/a", "").is(200)

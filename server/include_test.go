@@ -66,14 +66,12 @@ func TestIncludeIsNarrowed(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			narrow := false
 			f := open(t, func(c *server.Config) {
-				c.Access = func(*http.Request) (storage.Access, error) {
-					return func(a storage.Action, typ string) (driver.Query, error) {
-						if narrow && typ == "Patient" {
-							return rule()
-						}
-						return nil, nil
-					}, nil
-				}
+				c.Caller = as(func(a storage.Action, typ string) (driver.Query, error) {
+					if narrow && typ == "Patient" {
+						return rule()
+					}
+					return nil, nil
+				})
 			})
 			f.do("PUT", "/fhir/Patient/p", `{"resourceType":"Patient","id":"p"}`).is(201)
 			f.do("PUT", "/fhir/Observation/a", `{"resourceType":"Observation","id":"a","status":"final","code":{"text":"x"},"subject":{"reference":"Patient/p"}}`).is(201)

@@ -43,7 +43,7 @@ type Request struct {
 	Body    []byte      // FHIR JSON
 	Patch   []byte      // JSON Patch, if that is what came instead
 	Base    string      // the FHIR base of every URL in the answer, without a slash at the end
-	Subject string      // who asks, see Config.Subject
+	Caller  Caller
 	Limits  fhirmap.Limits
 
 	resource *fhirmap.Resource

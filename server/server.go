@@ -39,12 +39,9 @@ type Config struct {
 	Store   *storage.Store
 	Catalog *search.Catalog
 
-	// Access tells who is asking, from a request whose body has not been read. An error is what the caller is told. nil lets
-	// nobody in: a server that forgets to ask must not answer.
-	Access func(*http.Request) (storage.Access, error)
-
-	// Subject names who is asking, for what is kept for one caller alone. It is called after Access. nil: all callers are one.
-	Subject func(*http.Request) string
+	// Caller tells who is asking, from a request whose body has not been read. An error is what the caller is told; one with a method
+	// Challenge() string puts that into WWW-Authenticate. nil lets nobody in: a server that forgets to ask must not answer.
+	Caller func(*http.Request) (Caller, error)
 
 	Operations []Operation
 	Base       *url.URL       // the FHIR base as clients see it, https://ehr.example/fhir; nil: taken from each request
@@ -148,8 +145,8 @@ func New(c Config) http.Handler {
 	if c.Built.IsZero() {
 		c.Built = c.Clock()
 	}
-	if c.Access == nil {
-		c.Access = func(*http.Request) (storage.Access, error) { return nil, errNobody }
+	if c.Caller == nil {
+		c.Caller = func(*http.Request) (Caller, error) { return Caller{}, errNobody }
 	}
 	if len(c.Key) == 0 {
 		c.Key = make([]byte, 32)

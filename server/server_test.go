@@ -80,7 +80,10 @@ func (b *buffer) String() string {
 	return b.b.String()
 }
 
-func everyone(*http.Request) (storage.Access, error) { return storage.System, nil }
+// as makes every caller one of this access.
+func as(a storage.Access) func(*http.Request) (server.Caller, error) {
+	return func(*http.Request) (server.Caller, error) { return server.Caller{Access: a}, nil }
+}
 
 // open makes a server; change may be nil.
 func open(tb testing.TB, change func(*server.Config)) *fixture {
@@ -96,7 +99,7 @@ func openOn(tb testing.TB, b driver.Backend, change func(*server.Config)) *fixtu
 		tb.Fatal(err)
 	}
 	c := server.Config{
-		Store: f.store, Catalog: catalog(), Access: everyone, Version: "1.2.3", Clock: f.clock.now, Key: f.key,
+		Store: f.store, Catalog: catalog(), Caller: server.Everyone, Version: "1.2.3", Clock: f.clock.now, Key: f.key,
 		Log: slog.New(slog.NewTextHandler(f.log, nil)),
 	}
 	if change != nil {

@@ -244,7 +244,7 @@ func (s *serve) config(ctx context.Context, store *storage.Store, catalog *searc
 	l := s.LimitKeys
 	c := server.Config{
 		Store: store, Catalog: catalog, Proxies: s.Proxies, Key: key, Version: v, Log: log,
-		Access: func(*http.Request) (storage.Access, error) { return storage.System, nil },
+		Caller: server.Everyone,
 		Policy: server.Policy{
 			Referential: s.PolicyKeys.Referential == "strict", Cascade: s.PolicyKeys.Cascade,
 			NoClientIDs: s.PolicyKeys.ClientIDs == "refuse", Lenient: s.PolicyKeys.Handling == "lenient",
