@@ -47,6 +47,58 @@ func (c *edition) explain(typ string, q driver.Query) string {
 	return fmt.Sprintf("%T", q)
 }
 
+// Node is a query as a tree for JSON: a node of package driver, and of a lookup the field, the operator and the values as Explain
+// shows them.
+type Node struct {
+	Node     string   `json:"node"`
+	IDs      []string `json:"ids,omitempty"`
+	Type     string   `json:"type,omitempty"` // of Refers and Referred: the type that the inner query asks
+	Field    string   `json:"field,omitempty"`
+	Operator string   `json:"operator,omitempty"`
+	Values   []string `json:"values,omitempty"`
+	Of       []Node   `json:"of,omitempty"`
+}
+
+// tree is Catalog.Tree.
+func (c *edition) tree(typ string, q driver.Query) Node {
+	all := func(node string, parts []driver.Query) Node {
+		n := Node{Node: node}
+		for _, p := range parts {
+			n.Of = append(n.Of, c.tree(typ, p))
+		}
+		return n
+	}
+	switch q := q.(type) {
+	case nil, driver.All:
+		return Node{Node: "All"}
+	case driver.IDs:
+		return Node{Node: "IDs", IDs: q}
+	case driver.And:
+		return all("And", q)
+	case driver.Or:
+		return all("Or", q)
+	case driver.Not:
+		return all("Not", []driver.Query{q.Of})
+	case driver.Lookup:
+		n := Node{Node: "Lookup", Field: q.Field, Operator: string(q.Op)}
+		for _, v := range q.Values {
+			n.Values = append(n.Values, c.explainValue(typ, q.Field, v))
+		}
+		return n
+	case driver.Same:
+		n := Node{Node: "Same"}
+		for _, l := range q {
+			n.Of = append(n.Of, c.tree(typ, l))
+		}
+		return n
+	case driver.Refers:
+		return Node{Node: "Refers", Field: q.Field, Type: q.Type, Of: []Node{c.tree(q.Type, q.Where)}}
+	case driver.Referred:
+		return Node{Node: "Referred", Field: q.Field, Type: q.Type, Of: []Node{c.tree(q.Type, q.Where)}}
+	}
+	return Node{Node: fmt.Sprintf("%T", q)}
+}
+
 func (c *edition) explainLookup(typ string, l driver.Lookup) string {
 	values := make([]string, len(l.Values))
 	for i, v := range l.Values {

@@ -17,6 +17,12 @@ type ParseOptions struct {
 	Lenient bool // unknown parameters are ignored and named in Search.Ignored: Prefer: handling=lenient
 }
 
+// Clause is what one parameter asks for.
+type Clause struct {
+	Pair
+	Query driver.Query
+}
+
 // Search is a search on one resource type, translated.
 type Search struct {
 	Type     string
@@ -27,6 +33,7 @@ type Search struct {
 	Summary  string   // _summary: true, text, data or false; "" if not given. count is Count 0
 	Elements []string // _elements
 	Include  []Include
+	Clauses  []Clause // of Where, in the order given
 	Self     []Pair   // what was understood, in the order given: the parameters of the self link
 	Ignored  []string // names of unknown parameters that were ignored
 }
@@ -66,6 +73,7 @@ func (c *edition) parse(typ string, pairs []Pair, o ParseOptions) (*Search, erro
 		switch {
 		case err == nil:
 			where = append(where, q)
+			s.Clauses = append(s.Clauses, Clause{p, q})
 			s.Self = append(s.Self, p)
 		case a.param == nil && o.Lenient && a.schema.awaited[code] == nil:
 			s.Ignored = append(s.Ignored, p.Name)

@@ -125,6 +125,9 @@ func (c *Catalog) Included(hit *fhirmap.Resource, includes []Include) ([]driver.
 // for each 00; an interval as [low, high) with an empty end where it is open, or as its common beginning and an ellipsis.
 func (c *Catalog) Explain(typ string, q driver.Query) string { return c.now().explain(typ, q) }
 
+// Tree is Explain as data.
+func (c *Catalog) Tree(typ string, q driver.Query) Node { return c.now().tree(typ, q) }
+
 // ExplainValue writes a value of a field, of a row or of a lookup.
 func (c *Catalog) ExplainValue(typ, field string, v driver.Value) string {
 	return c.now().explainValue(typ, field, v)

@@ -49,7 +49,7 @@ var sentinels = []struct {
 	{driver.ErrConflict, fhirmap.CodeConflict, ""},
 	{driver.ErrTaken, fhirmap.CodeDuplicate, ""},
 	{driver.ErrTooLarge, fhirmap.CodeTooLong, ""},
-	{driver.ErrTooCostly, fhirmap.CodeTooCostly, "the search reads more rows than one request may; add a parameter that narrows it"},
+	{driver.ErrTooCostly, fhirmap.CodeTooCostly, ""},
 	{driver.ErrExpired, fhirmap.CodeDeleted, "the state of the store that this link reads is no longer kept; begin again"},
 	{driver.ErrFull, fhirmap.CodeNoStore, ""},
 	{driver.ErrUnavailable, fhirmap.CodeTransient, "the store cannot be reached at the moment; try again"},

@@ -37,6 +37,11 @@ func answer(c *Config, routes []route, g *gin.Context, m *media) (*Response, err
 	if err != nil {
 		return nil, err
 	}
+	if routes[0].search {
+		if query, err = r.explaining(query); err != nil {
+			return nil, err
+		}
+	}
 	if err := r.ask(query, m); err != nil {
 		return nil, err
 	}
@@ -67,6 +72,9 @@ func answer(c *Config, routes []route, g *gin.Context, m *media) (*Response, err
 			return nil, err
 		}
 		more, err := pairs(body)
+		if err == nil && rt.search {
+			more, err = r.explaining(more)
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -101,14 +109,20 @@ func (r *Request) ask(query []search.Pair, m *media) error {
 	}
 	r.Query = rest
 	if len(about) == 0 && m.asked {
+		r.shapeExplained(m, "")
 		return nil
 	}
 	r.Form = encode(about)
+	admitted := format
+	if r.explain && format == "text" {
+		admitted = ""
+	}
 	var refused *refusal
-	if *m, refused = negotiate(r.Header["Accept"], format, pretty, r.Type == "Binary"); refused != nil {
+	if *m, refused = negotiate(r.Header["Accept"], admitted, pretty, r.Type == "Binary"); refused != nil {
 		return refused
 	}
 	m.asked = true
+	r.shapeExplained(m, format)
 	return nil
 }
 
@@ -175,6 +189,9 @@ func formBody(c *Config, g *gin.Context) (string, error) {
 
 // fail answers with an error and notes it for the log if it is our own.
 func fail(g *gin.Context, m media, err error) {
+	if m.kind == plainType {
+		m = media{kind: FHIR}
+	}
 	r, unknown := explain(err)
 	if unknown {
 		g.Error(err)

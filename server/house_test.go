@@ -206,7 +206,7 @@ func TestErrors(t *testing.T) {
 		{driver.ErrFull, 507, "no-store", "full", ""},
 		{driver.ErrUnavailable, 503, "transient", "try again", "1"},
 		{driver.ErrTooLarge, 413, "too-long", "too large", ""},
-		{driver.ErrTooCostly, 422, "too-costly", "narrows", ""},
+		{driver.ErrTooCostly, 422, "too-costly", "costly", ""},
 		{driver.ErrTaken, 409, "duplicate", "unique", ""},
 		{driver.ErrExpired, 410, "deleted", "begin again", ""},
 		{storage.ErrForbidden, 403, "forbidden", "forbidden", ""},

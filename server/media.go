@@ -15,12 +15,15 @@ const FHIR = "application/fhir+json"
 // jsonTypes are the media types under which FHIR JSON is taken and given.
 var jsonTypes = []string{FHIR, "application/json", "text/json"}
 
+// plainType is the media type of the explanation of a search for a terminal. Nothing else has it.
+const plainType = "text/plain"
+
 // formats are the short codes of _format (R4 http.html, content types and encodings).
 var formats = map[string]string{"json": FHIR}
 
 // media is what a client wants the answer to look like.
 type media struct {
-	kind     string // one of jsonTypes
+	kind     string // one of jsonTypes, or plainType
 	raw      string // the media type of what is no FHIR JSON at all, "" else
 	pretty   bool
 	asked    bool // negotiation is done
@@ -31,6 +34,8 @@ var (
 	fhirHeader = []string{FHIR + "; charset=utf-8"}
 	jsonHeader = []string{"application/json; charset=utf-8"}
 	textHeader = []string{"text/json; charset=utf-8"}
+
+	plainHeader = []string{plainType + "; charset=utf-8"}
 )
 
 func (m media) header() []string {
@@ -42,6 +47,8 @@ func (m media) header() []string {
 		return jsonHeader
 	case "text/json":
 		return textHeader
+	case plainType:
+		return plainHeader
 	}
 	return fhirHeader
 }

@@ -46,6 +46,8 @@ type Request struct {
 	Caller  Caller
 	Limits  fhirmap.Limits
 
+	explain  bool // a search says how it is answered, see explain.go
+	asText   bool // and does so for a terminal
 	resource *fhirmap.Resource
 	inside   bool // the Request is part of a transaction, and its Interaction runs in the writer
 	last     *[]check

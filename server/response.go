@@ -105,7 +105,7 @@ func send(c *gin.Context, status int, m media, body []byte) {
 		c.Writer.WriteHeaderNow()
 		return
 	}
-	if m.pretty && m.raw == "" {
+	if m.pretty && m.raw == "" && m.kind != plainType {
 		var b bytes.Buffer
 		b.Grow(len(body) * 2)
 		if json.Indent(&b, body, "", "  ") == nil { // moves white space only: numbers keep their digits

@@ -51,6 +51,7 @@ type route struct {
 	path    string // below the base, as Gin writes it
 	content content
 	types   []string // that have it; none: every type
+	search  bool     // it answers __explain
 	open    bool     // for everyone: nobody is asked who he is
 	do      Interaction
 	prepare Preparation
@@ -73,8 +74,8 @@ func table(c *Config, p *pages) []route {
 		{level: System, method: "DELETE", path: "/_async/:id", exchange: x.cancel},
 		{code: "history-system", level: System, method: "GET", path: "/_history", do: h},
 
-		{code: "search-type", level: Type, method: "GET", path: "/:type", do: s},
-		{code: "search-type", level: Type, method: "POST", path: "/:type/_search", content: form, do: s},
+		{code: "search-type", level: Type, method: "GET", path: "/:type", search: true, do: s},
+		{code: "search-type", level: Type, method: "POST", path: "/:type/_search", content: form, search: true, do: s},
 		{code: "create", level: Type, method: "POST", path: "/:type", content: resource, prepare: create(c)},
 		{code: "update", level: Type, method: "PUT", path: "/:type", content: resource, prepare: updateWhere(c)},
 		{code: "patch", level: Type, method: "PATCH", path: "/:type", content: document, prepare: patchWhere(c, pt)},

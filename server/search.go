@@ -44,6 +44,9 @@ func results(tx *storage.Tx, c *Config, p *pages, r *Request, s *search.Search, 
 		Type: s.Type, Where: s.Where, Sort: s.Sort, At: at.at, After: driver.Cursor(at.after), Reverse: at.reverse,
 		Limit: s.Count + 1, Budget: c.Limits.rows(r),
 	}
+	if r.explain {
+		return explained(c, tx, r, s, find, at, is)
+	}
 	var hits []driver.Hit
 	size := 0
 	if s.Count > 0 {

@@ -36,6 +36,7 @@ var errNoAccess = errors.New("storage: no access was given; say storage.System w
 type narrower struct {
 	access  Access
 	answers map[asked]answer
+	applied int // queries that were narrowed so far
 }
 
 type asked struct {
@@ -75,6 +76,9 @@ func (n *narrower) query(typ string, q driver.Query) (driver.Query, error) {
 	q, err = n.inner(q)
 	if err != nil {
 		return nil, err
+	}
+	if own != nil {
+		n.applied++
 	}
 	return and(q, own), nil
 }
@@ -117,6 +121,7 @@ func (n *narrower) parts(qs []driver.Query) ([]driver.Query, error) {
 func (n *narrower) joined(typ string, where driver.Query) (driver.Query, error) {
 	narrowed, err := n.query(typ, where)
 	if errors.Is(err, ErrForbidden) {
+		n.applied++
 		return driver.Or{}, nil // joined with nothing: a join must not tell what a search may not
 	}
 	return narrowed, err

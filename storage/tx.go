@@ -142,31 +142,65 @@ func (g *graph) Referring(typ, field string, ref []byte, q driver.Query) bool {
 	return n > 0
 }
 
-// Find searches the current records of a type, narrowed. See driver.Reader.
+// Find searches the current records of a type, narrowed. See driver.Reader. A narrowed search tells its Trace nothing, nor at which
+// step it became too costly: how it is answered depends on records that the caller may not see.
 func (tx *Tx) Find(f driver.Find) iter.Seq2[driver.Hit, error] {
-	narrowed, err := tx.find(f)
+	f, narrowed, err := tx.find(f)
 	if err != nil {
 		return func(yield func(driver.Hit, error) bool) { yield(driver.Hit{}, err) }
 	}
-	return tx.r.Find(narrowed)
+	if !narrowed {
+		return tx.r.Find(f)
+	}
+	return func(yield func(driver.Hit, error) bool) {
+		for hit, err := range tx.r.Find(f) {
+			if !yield(hit, silent(f.Type, err)) {
+				return
+			}
+		}
+	}
 }
 
 // Count counts what Find would yield without a limit.
 func (tx *Tx) Count(f driver.Find) (int, error) {
-	narrowed, err := tx.find(f)
+	f, narrowed, err := tx.find(f)
 	if err != nil {
 		return 0, err
 	}
-	return tx.r.Count(narrowed)
+	n, err := tx.r.Count(f)
+	if narrowed {
+		err = silent(f.Type, err)
+	}
+	return n, err
 }
 
-func (tx *Tx) find(f driver.Find) (driver.Find, error) {
-	if (driver.Key{Type: f.Type}).Private() {
-		return f, fmt.Errorf("type %s: %w", f.Type, driver.ErrNotFound)
+// silent leaves out of an error what it tells of the steps of a search.
+func silent(typ string, err error) error {
+	if !errors.Is(err, driver.ErrTooCostly) {
+		return err
 	}
-	var err error
-	f.Where, err = tx.narrow.query(f.Type, f.Where)
-	return f, err
+	return fmt.Errorf("the search of %s reads more rows than one may; add a parameter that fewer records match: %w", typ, driver.ErrTooCostly)
+}
+
+// Narrowed reports whether the access leaves a caller less than all of what a search reads: of its own type or of one it joins.
+func (tx *Tx) Narrowed(f driver.Find) (bool, error) {
+	_, narrowed, err := tx.find(f)
+	return narrowed, err
+}
+
+// find narrows a search, and reports whether there was need to.
+func (tx *Tx) find(f driver.Find) (driver.Find, bool, error) {
+	if (driver.Key{Type: f.Type}).Private() {
+		return f, false, fmt.Errorf("type %s: %w", f.Type, driver.ErrNotFound)
+	}
+	before := tx.narrow.applied
+	where, err := tx.narrow.query(f.Type, f.Where)
+	f.Where = where
+	narrowed := tx.narrow.applied > before
+	if narrowed {
+		f.Trace = nil
+	}
+	return f, narrowed, err
 }
 
 // Log yields the records of the log that the caller may read, in commit order. Limit counts what is yielded.

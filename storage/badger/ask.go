@@ -17,7 +17,7 @@ func (f *finder) sift(runners []*runner) ([]uint64, error) {
 }
 
 func (f *finder) askAll(nodes []node) ([]uint64, error) {
-	start, read := time.Now(), f.v.read
+	m := f.mark()
 	src := f.all(0, false)
 	defer src.close()
 	var out []uint64
@@ -45,7 +45,7 @@ func (f *finder) askAll(nodes []node) ([]uint64, error) {
 			out = append(out, n)
 		}
 	}
-	f.step(start, read, len(out), "read every record, ask", all(nodes))
+	f.step(m, len(out), "read every record, ask", all(nodes))
 	return out, nil
 }
 
@@ -64,7 +64,7 @@ func (f *finder) holds(c *candidate, nodes []node) (bool, error) {
 
 // ask keeps the numbers of the records for which all nodes hold. If exist, some may not be current.
 func (f *finder) ask(nums []uint64, nodes all, exist bool) ([]uint64, error) {
-	start, read := time.Now(), f.v.read
+	m := f.mark()
 	out := make([]uint64, 0, len(nums))
 	var what fmt.Stringer = nodes
 	err := f.each(nums, func(c *candidate) error {
@@ -83,7 +83,7 @@ func (f *finder) ask(nums []uint64, nodes all, exist bool) ([]uint64, error) {
 	if err != nil {
 		return nil, err
 	}
-	f.step(start, read, len(out), "ask", what)
+	f.step(m, len(out), "ask", what)
 	return out, nil
 }
 
@@ -103,24 +103,49 @@ func (f *finder) each(nums []uint64, fn func(*candidate) error) error {
 // check ends a search whose budget is used up or whose context is done.
 func (f *finder) check(verb string, of fmt.Stringer) error {
 	if f.budget > 0 && f.v.read > f.budget {
-		return fmt.Errorf("search of %s read more than %d rows, at the step: %s; ask for less at once: %w",
-			f.name, f.budget, stepName(verb, of), driver.ErrTooCostly)
+		return fmt.Errorf("the search of %s read more rows than the %d it may, at the step: %s; add a parameter that fewer records match: %w",
+			f.f.Type, f.budget, f.stepName(verb, of), driver.ErrTooCostly)
 	}
 	return f.ctx.Err()
 }
 
-// step tells the trace, if there is one, what was done since start.
-func (f *finder) step(start time.Time, read, hits int, verb string, of fmt.Stringer) {
+// mark is where a step begins.
+type mark struct {
+	at   time.Time // zero if there is no trace
+	read int
+}
+
+func (f *finder) mark() mark {
+	m := mark{read: f.v.read}
 	if f.trace != nil {
-		f.trace.Add(driver.Step{Do: stepName(verb, of), Rows: f.v.read - read, Hits: hits, Time: time.Since(start)})
+		m.at = time.Now()
+	}
+	return m
+}
+
+func (m mark) since() time.Duration {
+	if m.at.IsZero() {
+		return 0
+	}
+	return time.Since(m.at)
+}
+
+// step tells the trace, if there is one, what was done since a mark. Steps do not overlap, so that their rows and times add up.
+func (f *finder) step(m mark, hits int, verb string, of fmt.Stringer) {
+	if f.trace != nil {
+		f.trace.Add(driver.Step{Do: f.stepName(verb, of), Rows: f.v.read - m.read, Hits: hits, Time: m.since()})
 	}
 }
 
-func stepName(verb string, of fmt.Stringer) string {
-	if of == nil {
-		return verb
+// stepName names a step; one of an inner query begins with the type that it looks at.
+func (f *finder) stepName(verb string, of fmt.Stringer) string {
+	if of != nil {
+		verb += " " + of.String()
 	}
-	return verb + " " + of.String()
+	if f.joined {
+		verb = f.name + ": " + verb
+	}
+	return verb
 }
 
 // all is several nodes that must all hold.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"iter"
 	"slices"
-	"time"
 
 	"github.com/hob-fhir/hob/storage/driver"
 )
@@ -19,6 +18,7 @@ type finder struct {
 	private bool
 	budget  int // keys that may be read, 0: no limit
 	trace   *driver.Trace
+	joined  bool // it answers the inner query of a chain
 	f       driver.Find
 	after   *spot // nil: from the beginning
 }
@@ -43,10 +43,10 @@ func (r *reader) Count(f driver.Find) (int, error) {
 	err := r.with(f, func(fi *finder, where node) error {
 		_, all := where.(allNode)
 		if all && !fi.private && fi.v.now == nil {
-			start := time.Now()
+			m := fi.mark()
 			c, err := fi.v.counter(fi.typ)
 			n = int(c.count)
-			fi.trace.Add(driver.Step{Do: "counter of all", Rows: 1, Hits: n, Time: time.Since(start)})
+			fi.step(m, n, "read the counter of all", nil)
 			return err
 		}
 		nums, err := fi.resolve(where)
@@ -98,7 +98,15 @@ func (r *reader) with(f driver.Find, fn func(*finder, node) error) error {
 		fi.trace.Add(driver.Step{Do: "nothing can match: no record ever had what is asked for"})
 		return nil
 	}
-	return fn(fi, where)
+	err = fn(fi, where)
+	if err != nil && fi.trace != nil {
+		told := 0
+		for _, s := range fi.trace.Steps {
+			told += s.Rows
+		}
+		fi.trace.Add(driver.Step{Do: "stop before the end", Rows: max(0, v.read-told)})
+	}
+	return err
 }
 
 func (r *reader) search(f driver.Find, yield func(driver.Hit) bool) error {
@@ -129,7 +137,11 @@ func (f *finder) run(where node, yield func(driver.Hit) bool) error {
 	if f.inOrder(where) {
 		h := f.hits(!f.f.Reverse && f.f.Limit != 1, yield)
 		defer h.close()
+		m := f.mark()
 		_, err := f.stream(where, 0, h.emit)
+		m.at = m.at.Add(h.took) // which is told by itself
+		f.step(m, h.n, "list in order", where)
+		h.step()
 		return ignoreDone(err)
 	}
 	r, err := f.newRace(where)
@@ -143,6 +155,7 @@ func (f *finder) run(where node, yield func(driver.Hit) bool) error {
 			return err
 		}
 		if !won {
+			r.tell()
 			page, ok, err := f.page(where)
 			if err != nil {
 				return err
@@ -226,7 +239,7 @@ func (f *finder) beyond(nums []uint64) []uint64 {
 // page fills a page by walking records in order and asking each, which is cheap if many match. It gives up, and reports false, after
 // reading much more than a page should need.
 func (f *finder) page(where node) ([]spot, bool, error) {
-	start, read := time.Now(), f.v.read
+	m := f.mark()
 	var page []spot
 	over, err := f.stream(where, pageEffort+64*f.f.Limit, func(s spot) error {
 		erased, err := f.erasedSince(s.num)
@@ -243,7 +256,7 @@ func (f *finder) page(where node) ([]spot, bool, error) {
 	if err := ignoreDone(err); err != nil {
 		return nil, false, err
 	}
-	f.step(start, read, len(page), "walk in order, ask", where)
+	f.step(m, len(page), "walk in order, ask", where)
 	return page, done || over, nil
 }
 

@@ -3,6 +3,7 @@ package badger
 import (
 	"errors"
 	"slices"
+	"time"
 
 	"github.com/hob-fhir/hob/storage/driver"
 )
@@ -15,11 +16,13 @@ type hits struct {
 	bodies *stride
 	yield  func(driver.Hit) bool
 	n      int
+	took   time.Duration // reading, if there is a trace
 }
 
 // hits makes one; near says whether their numbers are ascending and close.
 func (f *finder) hits(near bool, yield func(driver.Hit) bool) *hits {
 	out := *f.v
+	out.read = 0
 	return &hits{
 		f: f, out: &out, yield: yield,
 		heads:  out.stride(typeKey(famCurrent, f.typ, 0), near),
@@ -35,6 +38,10 @@ func (h *hits) close() {
 // read returns a record that was found; false if it was erased since.
 func (h *hits) read(num uint64) (driver.Record, bool, error) {
 	f := h.f
+	if f.trace != nil {
+		begun := time.Now()
+		defer func() { h.took += time.Since(begun) }()
+	}
 	erased, err := f.erasedSince(num)
 	if err != nil || erased {
 		return driver.Record{}, false, err
@@ -51,6 +58,17 @@ func (h *hits) read(num uint64) (driver.Record, bool, error) {
 	}
 	rec, err := h.out.fullOf(h.bodies, f.name, place{f.typ, num, now})
 	return rec, err == nil, err
+}
+
+// step tells the trace what the hits cost.
+func (h *hits) step() {
+	if h.f.trace != nil && h.out.read > 0 {
+		what := "read hits"
+		if h.f.f.Bare {
+			what = "read hits without bodies"
+		}
+		h.f.trace.Add(driver.Step{Do: what, Rows: h.out.read, Hits: h.n, Time: h.took})
+	}
 }
 
 // emit hands out the hit of a number, and ends the search at its limit.
@@ -103,6 +121,7 @@ func (f *finder) handBatch(spots []spot, given *int, yield func(driver.Hit) bool
 	h := f.hits(dense, yield)
 	h.n = *given
 	defer func() {
+		h.step()
 		*given = h.n
 		h.close()
 	}()

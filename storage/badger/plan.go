@@ -252,7 +252,7 @@ func (f *finder) join(typ string, where driver.Query) (*finder, node, error) {
 		return nil, neverNode{}, err
 	}
 	to := *f
-	to.typ, to.name, to.private = t, typ, driver.Key{Type: typ}.Private()
+	to.typ, to.name, to.private, to.joined = t, typ, driver.Key{Type: typ}.Private(), true
 	n, err := to.compile(where)
 	return &to, n, err
 }

@@ -3,6 +3,8 @@ package badger
 import (
 	"slices"
 	"time"
+
+	"github.com/hob-fhir/hob/storage/driver"
 )
 
 // How a query is answered with all its records:
@@ -29,10 +31,17 @@ type runner struct {
 	nums   []uint64
 	steps  int
 	ended  bool
+	read   int // keys, not yet told to the trace
+	took   time.Duration
 }
 
 // advance goes on until the runner has made so many steps or is at its end.
 func (r *runner) advance(f *finder, steps int) error {
+	m := f.mark()
+	defer func() {
+		r.read += f.v.read - m.read
+		r.took += m.since()
+	}()
 	for !r.ended && r.steps < steps {
 		n, st, err := r.src.next()
 		if err != nil {
@@ -72,12 +81,10 @@ type race struct {
 	runners []*runner
 	winner  *runner
 	lap     int
-	start   time.Time
-	read    int // keys that had been read at the start
 }
 
 func (f *finder) newRace(n node) (*race, error) {
-	r := &race{f: f, lap: firstLap, start: time.Now(), read: f.v.read}
+	r := &race{f: f, lap: firstLap}
 	parts := []node{n}
 	if and, ok := n.(andNode); ok {
 		parts = and.parts
@@ -164,6 +171,27 @@ func (r *race) run(steps int) (bool, error) {
 	return r.winner != nil, nil
 }
 
+// tell says in the trace what each runner has listed since it was last told.
+func (r *race) tell() {
+	if r.f.trace == nil {
+		return
+	}
+	for _, run := range r.runners {
+		if run.read == 0 {
+			continue
+		}
+		verb := "list the first of"
+		switch {
+		case run == r.winner:
+			verb = "drive by"
+		case run.ended:
+			verb = "list"
+		}
+		r.f.trace.Add(driver.Step{Do: r.f.stepName(verb, run.node), Rows: run.read, Hits: len(run.nums), Time: run.took})
+		run.read, run.took = 0, 0
+	}
+}
+
 // startJoins lets the chains start too, as nothing else has come to its end soon.
 func (r *race) startJoins() error {
 	for _, run := range r.runners {
@@ -194,11 +222,12 @@ func (r *race) resolve() ([]uint64, error) {
 		return nil, err
 	}
 	if !won {
+		r.tell()
 		return f.sift(r.runners)
 	}
 	w := r.winner
 	nums := w.nums
-	f.step(r.start, r.read, len(nums), "drive", w.node)
+	r.tell()
 	slices.SortStableFunc(r.runners, func(a, b *runner) int { return a.cost() - b.cost() })
 	var asked all
 	for _, run := range r.runners {
@@ -247,7 +276,7 @@ func (r *runner) point() (lookupNode, bool) {
 // merge keeps of the numbers those that a runner has, or has not. The postings of one point are looked up; other lists are run to
 // their end while that is cheaper than asking, and if they do not come to it nothing is merged.
 func (r *race) merge(run *runner, nums []uint64) ([]uint64, bool, error) {
-	start, read := time.Now(), r.f.v.read
+	m := r.f.mark()
 	out := make([]uint64, 0, len(nums))
 	if l, ok := run.point(); ok && !run.ended {
 		value := keyValue(l.field, l.Values[0].Low)
@@ -270,7 +299,7 @@ func (r *race) merge(run *runner, nums []uint64) ([]uint64, bool, error) {
 				out = append(out, n)
 			}
 		}
-		r.f.step(start, read, len(out), "look up", run.node)
+		r.f.step(m, len(out), "look up", run.node)
 		return out, true, nil
 	}
 	if run.src == nil || !run.exact {
@@ -297,6 +326,6 @@ func (r *race) merge(run *runner, nums []uint64) ([]uint64, bool, error) {
 			out = append(out, n)
 		}
 	}
-	r.f.step(start, read, len(out), "merge", run.node)
+	r.f.step(m, len(out), "merge", run.node)
 	return out, true, nil
 }

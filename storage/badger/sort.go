@@ -3,7 +3,7 @@ package badger
 import (
 	"bytes"
 	"slices"
-	"time"
+	"strings"
 
 	"github.com/hob-fhir/hob/storage/driver"
 )
@@ -37,6 +37,7 @@ func (f *finder) runSorted(where node, yield func(driver.Hit) bool) error {
 			}
 		}
 		if walk {
+			r.tell()
 			page, ok, err := f.walkSorted(where, among)
 			if err != nil {
 				return err
@@ -73,7 +74,7 @@ const walkRatio = 10
 
 // sorted returns the spots of records that lie beyond the cursor, in order.
 func (f *finder) sorted(nums []uint64) ([]spot, error) {
-	start, read := time.Now(), f.v.read
+	m := f.mark()
 	fields, err := f.sortFields()
 	if err != nil {
 		return nil, err
@@ -104,7 +105,7 @@ func (f *finder) sorted(nums []uint64) ([]spot, error) {
 		}
 		return a.compare(b, f.f.Sort)
 	})
-	f.step(start, read, len(out), "sort", nil)
+	f.step(m, len(out), "sort by", orders(f.f.Sort))
 	return out, nil
 }
 
@@ -157,4 +158,20 @@ func keyOf(rows []row, field fieldNo, desc bool) (k sortKey) {
 		}
 	}
 	return k
+}
+
+// orders names the fields of a sort.
+type orders []driver.Order
+
+func (o orders) String() string {
+	names := make([]string, len(o))
+	for i, key := range o {
+		if names[i] = key.Field; key.Field == "" {
+			names[i] = "id"
+		}
+		if key.Desc {
+			names[i] += " downward"
+		}
+	}
+	return strings.Join(names, ", ")
 }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"slices"
-	"time"
 
 	"github.com/hob-fhir/hob/storage/driver"
 )
@@ -27,14 +26,14 @@ type walker struct {
 // walkSorted fills a page by walking the sort field and asking the records that are among those given, or all if they are nil. It
 // reports false if that would cost too much, or cannot be done.
 func (f *finder) walkSorted(where node, among []uint64) ([]spot, bool, error) {
-	start, read := time.Now(), f.v.read
+	m := f.mark()
 	fields, err := f.sortFields()
 	if err != nil {
 		return nil, false, err
 	}
 	w := &walker{f: f, where: where, among: among, order: f.f.Sort[0], field: fields[0], limit: f.v.read + walkEffort + 64*f.f.Limit}
 	err = w.walk()
-	f.step(start, read, len(w.page), "walk sort field", w)
+	f.step(m, len(w.page), "walk sort field", w)
 	switch {
 	case errors.Is(err, errLong), errors.Is(err, errEffort):
 		return nil, false, nil
@@ -71,7 +70,7 @@ func (w *walker) walk() error {
 	return w.values()
 }
 
-func (w *walker) String() string { return w.order.Field }
+func (w *walker) String() string { return orders{w.order}.String() }
 
 // passes reports whether a record need not be asked.
 func (w *walker) passes(num uint64) (bool, error) {
