@@ -2,6 +2,7 @@ package search
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -48,8 +49,9 @@ func (c *edition) parse(typ string, pairs []Pair, o ParseOptions) (*Search, erro
 	var where driver.And
 	wrong := &fhirmap.Outcome{}
 	seen := map[string]bool{}
+	steps := 0
 	for _, p := range pairs {
-		a := &ask{edition: c, schema: schema, name: p.Name}
+		a := &ask{edition: c, schema: schema, name: p.Name, steps: &steps}
 		code, _, modified := strings.Cut(p.Name, ":")
 		if control := controls[code]; control != nil {
 			if modified {
@@ -75,7 +77,7 @@ func (c *edition) parse(typ string, pairs []Pair, o ParseOptions) (*Search, erro
 			where = append(where, q)
 			s.Clauses = append(s.Clauses, Clause{p, q})
 			s.Self = append(s.Self, p)
-		case a.param == nil && o.Lenient && a.schema.awaited[code] == nil:
+		case a.absent && o.Lenient:
 			s.Ignored = append(s.Ignored, p.Name)
 		default:
 			wrong.Issues = append(wrong.Issues, err.Issues...)
@@ -98,15 +100,33 @@ func (c *edition) parse(typ string, pairs []Pair, o ParseOptions) (*Search, erro
 	return s, nil
 }
 
-// clause translates one parameter. If it is unknown for the type a.param stays nil.
+// clause translates one parameter, over whatever steps its name has.
 func (a *ask) clause(p Pair) (driver.Query, *fhirmap.Outcome) {
-	code, name, modified := strings.Cut(p.Name, ":")
-	a.param = a.schema.params[code]
-	if a.param == nil {
-		return nil, a.unknown(code)
-	}
 	if len(p.Value) > a.options.MaxValue {
 		return nil, a.fail(fhirmap.CodeTooLong, "the value has %d bytes; %d are the most", len(p.Value), a.options.MaxValue)
+	}
+	if strings.IndexByte(p.Value, 0) >= 0 {
+		return nil, a.bad("a zero byte; FHIR has none in any value")
+	}
+	return a.reach(p.Name, func(a *ask, name string) (driver.Query, *fhirmap.Outcome) { return a.plain(name, p.Value) })
+}
+
+// specials are the parameters that every type has and that no definition's expression tells the meaning of. They take no modifier.
+func specials() map[string]func(*ask, string) (driver.Query, *fhirmap.Outcome) {
+	return map[string]func(*ask, string) (driver.Query, *fhirmap.Outcome){
+		"_list": listIs,
+	}
+}
+
+// plain translates a parameter of the type that was reached. If the type does not have it the ask is marked absent.
+func (a *ask) plain(written, value string) (driver.Query, *fhirmap.Outcome) {
+	code, name, modified := strings.Cut(written, ":")
+	a.param = a.schema.params[code]
+	if a.param == nil {
+		if special := specials()[code]; special != nil && !modified {
+			return special(a, value)
+		}
+		return nil, a.unknown(code)
 	}
 	m := a.param.kind.modifier(name)
 	if m == nil && fhirmap.IsResource(name) {
@@ -120,10 +140,7 @@ func (a *ask) clause(p Pair) (driver.Query, *fhirmap.Outcome) {
 	if m == nil || modified && (name == "" || name == anyType) {
 		return nil, a.fail(fhirmap.CodeNotSupported, "a %s parameter has no modifier %q; %s", a.param.kind.name, ":"+name, a.param.modifiers())
 	}
-	if strings.IndexByte(p.Value, 0) >= 0 {
-		return nil, a.bad("a zero byte; FHIR has none in any value")
-	}
-	return m.query(a, p.Value)
+	return m.query(a, value)
 }
 
 func (k *kind) modifier(name string) *modifier {
@@ -152,10 +169,11 @@ func (a *ask) unknown(code string) *fhirmap.Outcome {
 	switch {
 	case a.schema.mute[code]:
 		why = fmt.Sprintf("the search parameter %q of %s is published, but not answered here", code, a.schema.typ)
-	case code == "_has" || strings.Contains(code, "."):
-		why = fmt.Sprintf("%q reaches into another resource, which this search does not do", a.name)
+	case code == "_has":
+		why = "_has is written _has:[type]:[reference]:[parameter]"
 	}
-	known := slices.Concat(a.schema.codes, controlNames())
+	known := slices.Concat(a.schema.codes, controlNames(), slices.Collect(maps.Keys(specials())), []string{"_has"})
 	slices.Sort(known)
+	a.absent = true
 	return fhirmap.Errorf(fhirmap.CodeNotSupported, "http."+a.name, "%s; known are %s", why, strings.Join(known, ", "))
 }

@@ -35,7 +35,6 @@ package search
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -60,6 +59,8 @@ type Options struct {
 	MaxAnd       int // parameters in one search; 0: 100
 	MaxSort      int // sort keys; 0: 10
 	MaxRows      int // index rows of one resource; 0: 50,000
+	MaxChain     int // resources that one parameter reaches through by chains and _has; 0: 8
+	MaxSteps     int // ways through the types that the chains of one search may take; 0: 5,000
 }
 
 func (o Options) withDefaults() Options {
@@ -78,7 +79,7 @@ func (o Options) withDefaults() Options {
 		value int
 	}{
 		{&o.DefaultCount, 50}, {&o.MaxCount, 1000}, {&o.MaxValue, 64 << 10}, {&o.MaxOr, 2000}, {&o.MaxAnd, 100},
-		{&o.MaxSort, 10}, {&o.MaxRows, 50_000},
+		{&o.MaxSort, 10}, {&o.MaxRows, 50_000}, {&o.MaxChain, 8}, {&o.MaxSteps, 5000},
 	} {
 		if *d.n <= 0 {
 			*d.n = d.value
@@ -133,6 +134,12 @@ func (c *Catalog) ExplainValue(typ, field string, v driver.Value) string {
 	return c.now().explainValue(typ, field, v)
 }
 
+// Compartment asks for what of a type lies in the compartment of a resource (R4 section 2.10); false if the type is never in it. A Patient's
+// is one lookup, for the patients of a resource are indexed; another's is whatever refers to it by the parameters of its definition.
+func (c *Catalog) Compartment(owner driver.Key, typ string) (driver.Query, bool) {
+	return c.now().compartment(owner, typ)
+}
+
 // For lists the search parameters that work for a resource type, by code. It is empty for what is no resource type.
 func (c *Catalog) For(typ string) []Parameter { return c.now().claims(typ) }
 
@@ -156,11 +163,7 @@ func NewCatalog(params []r4.SearchParameter, o Options) (*Catalog, error) {
 
 // patientCompartment returns, by resource type, the codes of the parameters that put a resource into a Patient's compartment.
 func patientCompartment() map[string][]string {
-	i := slices.IndexFunc(r4.Compartments, func(c r4.Compartment) bool { return c.Code == "Patient" })
-	if i < 0 {
-		return nil
-	}
-	return r4.Compartments[i].Resources
+	return compartmentOf("Patient").Resources
 }
 
 // Parameter is what the catalog can do with one search parameter of one type: what a CapabilityStatement may claim. Its slices

@@ -39,7 +39,7 @@ func TestConditionalCreate(t *testing.T) {
 	for _, query := range []string{"", "?", "Patient?", "&", "_format=json"} {
 		f.do("POST", "/fhir/Patient", known("", "3", "Two"), "If-None-Exist: "+query+"&").fails(412, "required", "no criteria")
 	}
-	for _, query := range []string{"bogus=1", "identifier=", "identifier=|", "_has:Observation:subject:code=1", "name= ", "name=.", "%zz=1", "identifier:bogus=1"} {
+	for _, query := range []string{"bogus=1", "identifier=", "identifier=|", "_has:Observation:subject:bogus=1", "general-practitioner.bogus=1", "name= ", "name=.", "%zz=1", "identifier:bogus=1"} {
 		if a := f.do("POST", "/fhir/Patient", known("", "3", "Two"), "If-None-Exist: "+query); a.status != 400 {
 			t.Errorf("If-None-Exist: %s is answered by %d %s", query, a.status, a.body)
 		}
@@ -47,6 +47,26 @@ func TestConditionalCreate(t *testing.T) {
 	f.do("DELETE", "/fhir/Patient/"+id, "").is(204)
 	f.do("POST", "/fhir/Patient", known("", "1", "Two"), byHeader+"1").is(200)
 	f.do("POST", "/fhir/Patient", `{"resourceType":"Patient","nmae":1}`, byHeader+"1").is(400)
+}
+
+// TestConditionalReach: criteria may reach into other resources, within what one search inside the writer may read.
+func TestConditionalReach(t *testing.T) {
+	f := open(t, func(c *server.Config) { c.Limits.Within = 200 })
+	f.put("p", "Ann").is(201)
+	observed := func(id, code string) string {
+		return `{"resourceType":"Observation","id":"` + id + `","status":"final","code":{"coding":[{"code":"` + code + `"}]},"subject":{"reference":"Patient/p"}}`
+	}
+	f.do("PUT", "/fhir/Observation/o", observed("o", "x")).is(201)
+	f.do("POST", "/fhir/Patient", patient("", "Two"), "If-None-Exist: _has:Observation:patient:code=x").is(200).says("Ann")
+	f.do("POST", "/fhir/Patient", patient("", "Two"), "If-None-Exist: _has:Observation:patient:code=y").is(201)
+	f.do("PUT", "/fhir/Observation?patient.family=ann", observed("o", "z")).is(200)
+	f.do("DELETE", "/fhir/Observation?patient:Patient.family=nobody", "").is(204)
+	f.do("GET", "/fhir/Observation/o", "").is(200).says(`"z"`)
+	for i := range 300 {
+		id := fmt.Sprintf("o%03d", i)
+		f.do("PUT", "/fhir/Observation/"+id, observed(id, "many")).is(201)
+	}
+	f.do("POST", "/fhir/Patient", patient("", "Two"), "If-None-Exist: _has:Observation:patient:status:not=final").fails(422, "too-costly", "add a parameter that narrows it")
 }
 
 func TestConditionalUpdate(t *testing.T) {
