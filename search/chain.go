@@ -45,7 +45,7 @@ func (a *ask) at(typ string) (*ask, *fhirmap.Outcome) {
 		return nil, a.fail(fhirmap.CodeNotSupported, "there are more than %d ways through the types that it may reach; name them, as in subject:Patient.name",
 			a.options.MaxSteps)
 	}
-	return &ask{edition: a.edition, schema: a.types[typ], name: a.name, depth: a.depth + 1, steps: a.steps}, nil
+	return &ask{edition: a.edition, schema: a.types[typ], name: a.name, terms: a.terms, depth: a.depth + 1, steps: a.steps}, nil
 }
 
 // follow asks of what a reference parameter refers to. Without a type all count that the parameter may refer to and that have what is

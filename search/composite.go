@@ -117,7 +117,7 @@ func (a *ask) join(j join, parts []string) (driver.Or, *fhirmap.Outcome) {
 		if parts[i] == "" {
 			return nil, a.bad("an empty part; write a value for each of the %d components", len(j))
 		}
-		part := &ask{edition: a.edition, schema: a.schema, param: c.param, name: a.name}
+		part := &ask{edition: a.edition, schema: a.schema, param: c.param, name: a.name, terms: a.terms}
 		var some anyOf
 		for _, src := range c.sources {
 			alternatives, err := c.param.kind.read(part, src, parts[i])

@@ -53,3 +53,8 @@ func unescape(s string) string {
 	}
 	return b.String()
 }
+
+// Escape makes of a text one value that is that text.
+func Escape(s string) string { return escaper.Replace(s) }
+
+var escaper = strings.NewReplacer(`\`, `\\`, ",", `\,`, "$", `\$`, "|", `\|`)

@@ -15,7 +15,8 @@ type Pair struct{ Name, Value string }
 
 // ParseOptions is what a request says beside its parameters.
 type ParseOptions struct {
-	Lenient bool // unknown parameters are ignored and named in Search.Ignored: Prefer: handling=lenient
+	Lenient bool  // unknown parameters are ignored and named in Search.Ignored: Prefer: handling=lenient
+	Terms   Terms // what :in, :not-in, :above and :below of tokens ask
 }
 
 // Clause is what one parameter asks for.
@@ -51,7 +52,7 @@ func (c *edition) parse(typ string, pairs []Pair, o ParseOptions) (*Search, erro
 	seen := map[string]bool{}
 	steps := 0
 	for _, p := range pairs {
-		a := &ask{edition: c, schema: schema, name: p.Name, steps: &steps}
+		a := &ask{edition: c, schema: schema, name: p.Name, terms: o.Terms, steps: &steps}
 		code, _, modified := strings.Cut(p.Name, ":")
 		if control := controls[code]; control != nil {
 			if modified {

@@ -102,6 +102,9 @@ type edition struct {
 
 func (c *Catalog) now() *edition { return c.edition.Load() }
 
+// Local reads a reference to a resource of this server: relative, or absolute below its base.
+func (c *Catalog) Local(s string) (driver.Key, bool) { return c.now().local(s) }
+
 // Parse translates the parameters of a search on a type; all of them must hold. It touches no database. The error is an
 // Outcome with an issue for each parameter that is wrong: not-supported for what is unknown, value for a bad value, too-long
 // beyond a limit.

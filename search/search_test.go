@@ -78,6 +78,13 @@ type alone struct{}
 func (alone) Matches(string, string, driver.Query) bool           { return false }
 func (alone) Referring(string, string, []byte, driver.Query) bool { return false }
 
+// itself are terms of which each value set and each concept is one code.
+var itself = Terms{
+	Codes: func(name string) ([]Concept, *fhirmap.Outcome) { return []Concept{{name, "x"}}, nil },
+	Below: func(c Concept) ([]Concept, *fhirmap.Outcome) { return []Concept{c}, nil },
+	Above: func(c Concept) ([]Concept, *fhirmap.Outcome) { return []Concept{c}, nil },
+}
+
 // TestFor holds what the catalog claims against what it does: each claim must be usable as claimed.
 func TestFor(t *testing.T) {
 	c := newCatalog(t)
@@ -96,7 +103,7 @@ func TestFor(t *testing.T) {
 				value = strings.Join(parts, "$")
 			}
 			try := func(name, value string) {
-				got, err := c.Parse(typ, []Pair{{name, value}}, ParseOptions{})
+				got, err := c.Parse(typ, []Pair{{name, value}}, ParseOptions{Terms: itself})
 				if err != nil {
 					t.Errorf("%s?%s=%s: %v", typ, name, value, err)
 				} else if err := driver.Validate(got.Where); err != nil {
@@ -112,6 +119,8 @@ func TestFor(t *testing.T) {
 				case "missing":
 					try(p.Code+":missing", "true")
 					try(p.Code+":missing", "false")
+				case "above", "below":
+					try(p.Code+":"+m, "s|c")
 				case "of-type":
 					try(p.Code+":of-type", "s|c|v")
 				case anyType:

@@ -44,6 +44,10 @@ var tokens = &kind{
 		{"not", not(tokenIs)},
 		{"text", each(tokenText)},
 		{"of-type", each(tokenOfType)},
+		{"in", each(tokenIn)},
+		{"not-in", not(tokenIn)},
+		{"below", each(tokenBelow)},
+		{"above", each(tokenAbove)},
 	},
 	sortable: true,
 }
@@ -138,9 +142,9 @@ func tokenIs(a *ask, src source, value string) (anyOf, *fhirmap.Outcome) {
 	case system == "" && code == "":
 		return nil, a.bad("| has neither a system nor a code")
 	case code == "":
-		return anyOf{one(src.field, driver.LIKE, driver.Point([]byte("\x00"+exact(system)+"\x00")))}, nil
+		return a.systemIs(src, system), nil
 	}
-	return anyOf{one(src.field, driver.EQUAL, driver.Point(tokenBytes(sensitive, code, system)))}, nil
+	return a.conceptIs(src, Concept{system, code}), nil
 }
 
 // tokenText reads the beginning of a display or text.

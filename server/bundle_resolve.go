@@ -74,7 +74,7 @@ func (res *resolution) target(tx *storage.Tx, e *entry) (err error) {
 			_, err := e.req.Resource(e.req.Type) // says that there is none
 			return err
 		}
-		if e.cr, err = res.criteriaOf(e.one.Type, e.one.Query); err != nil {
+		if e.cr, err = res.criteriaOf(tx, e.one.Type, e.one.Query); err != nil {
 			return err
 		}
 		k, err := e.cr.one(tx, res.deleted)
@@ -96,7 +96,7 @@ func (res *resolution) target(tx *storage.Tx, e *entry) (err error) {
 			return replace(res.Config, tx, r, sent)
 		})
 	case e.rt.code == "patch" && conditional:
-		if e.cr, err = res.criteriaOf(e.one.Type, e.one.Query); err != nil {
+		if e.cr, err = res.criteriaOf(tx, e.one.Type, e.one.Query); err != nil {
 			return err
 		}
 		k, err := e.cr.one(tx, res.deleted)
@@ -125,7 +125,7 @@ func (res *resolution) target(tx *storage.Tx, e *entry) (err error) {
 
 // creates gives a create its id, or finds what is there already.
 func (res *resolution) creates(tx *storage.Tx, e *entry) (err error) {
-	if e.cr, err = res.ifNoneExist(e.req); err != nil {
+	if e.cr, err = res.ifNoneExist(tx, e.req); err != nil {
 		return err
 	}
 	if e.cr != nil {
@@ -205,7 +205,7 @@ func (res *resolution) means(tx *storage.Tx, typ, query string, without map[driv
 	if err != nil {
 		return nil, err
 	}
-	cr, err := res.criteriaOf(typ, ps)
+	cr, err := res.criteriaOf(tx, typ, ps)
 	if err != nil {
 		return nil, err
 	}

@@ -12,7 +12,7 @@ import (
 func create(c *Config) Preparation {
 	plain := createPlain(c)
 	return func(tx *storage.Tx, r *Request) (Plan, error) {
-		cr, err := c.ifNoneExist(r)
+		cr, err := c.ifNoneExist(tx, r)
 		if err != nil {
 			return Plan{}, err
 		}

@@ -25,14 +25,14 @@ type criteria struct {
 
 // criteriaOf reads criteria. Those that name nothing, or that only say what an answer should look like, would match everything and
 // are refused.
-func (c *Config) criteriaOf(typ string, query []search.Pair) (*criteria, error) {
+func (c *Config) criteriaOf(tx *storage.Tx, typ string, query []search.Pair) (*criteria, error) {
 	for _, p := range query {
 		if code, _, _ := strings.Cut(p.Name, ":"); slices.Contains(shapes, code) {
 			return nil, fhirmap.Errorf(fhirmap.CodeNotSupported, "http."+p.Name,
 				"%s is no criterion: it shapes the answer of a search; leave it out", clip(p.Name))
 		}
 	}
-	s, err := c.Catalog.Parse(typ, query, search.ParseOptions{})
+	s, _, err := c.parse(tx, typ, query, false, "")
 	if err != nil {
 		return nil, err
 	}
@@ -47,7 +47,7 @@ func (c *Config) criteriaOf(typ string, query []search.Pair) (*criteria, error) 
 var shapes = []string{"_count", "_sort", "_total", "_summary", "_elements", "_include", "_revinclude", "_contained", "_containedType"}
 
 // ifNoneExist reads the header of a conditional create: a query string, which some clients write with its type before it.
-func (c *Config) ifNoneExist(r *Request) (*criteria, error) {
+func (c *Config) ifNoneExist(tx *storage.Tx, r *Request) (*criteria, error) {
 	lines := r.Header["If-None-Exist"]
 	if len(lines) == 0 {
 		return nil, nil
@@ -61,7 +61,7 @@ func (c *Config) ifNoneExist(r *Request) (*criteria, error) {
 	if err != nil {
 		return nil, err
 	}
-	return c.criteriaOf(r.Type, ps)
+	return c.criteriaOf(tx, r.Type, ps)
 }
 
 // find looks up the matches, at most so many, that the caller may see. Those of without do not count.

@@ -43,7 +43,7 @@ func (c *Config) doomed(tx *storage.Tx, r *Request, without map[driver.Key]int) 
 			query = append(query, p)
 		}
 	}
-	if cr, err = c.criteriaOf(r.Type, query); err != nil {
+	if cr, err = c.criteriaOf(tx, r.Type, query); err != nil {
 		return nil, nil, err
 	}
 	if c.Policy.ConditionalDelete != DeleteMultiple {

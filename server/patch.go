@@ -34,7 +34,7 @@ func patch(c *Config) Preparation {
 // patchWhere is the conditional patch (R4 http.html, patch).
 func patchWhere(c *Config, plain Preparation) Preparation {
 	return func(tx *storage.Tx, r *Request) (Plan, error) {
-		cr, err := c.criteriaOf(r.Type, r.Query)
+		cr, err := c.criteriaOf(tx, r.Type, r.Query)
 		if err != nil {
 			return Plan{}, err
 		}

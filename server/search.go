@@ -19,11 +19,21 @@ import (
 // told is always exact. Later pages repeat that of the first, since they read the same snapshot.
 func searchType(c *Config, p *pages) Interaction {
 	return func(tx *storage.Tx, r *Request) (*Response, error) {
-		s, err := c.Catalog.Parse(r.Type, r.Query, search.ParseOptions{Lenient: lenient(c, r)})
+		s, asked, err := c.parse(tx, r.Type, r.Query, lenient(c, r), "")
 		if err != nil {
 			return nil, err
 		}
-		return results(tx, c, p, r, s, newWalk(r, "/"+r.Type, encode(s.Self)), nil)
+		walk := newWalk(r, "/"+r.Type, encode(s.Self))
+		if asked && r.Page != "" { // a later page asks for what its value sets held then
+			at, err := p.open(walk.scope, r.Page)
+			if err != nil {
+				return nil, err
+			}
+			if s, _, err = c.parse(tx, r.Type, r.Query, lenient(c, r), at.at); err != nil {
+				return nil, err
+			}
+		}
+		return results(tx, c, p, r, s, walk, nil)
 	}
 }
 

@@ -86,6 +86,7 @@ type Limits struct {
 	Rows       int           // rows read by one search, or log entries by one history page
 	Total      int           // rows read for a total that _total did not ask for
 	Within     int           // rows read by one search inside the writer, which keeps others waiting
+	Codes      int           // of a value set that a search asks for
 	Cascade    int           // resources deleted by one _cascade=delete, or by one conditional delete
 	Entries    int           // of a batch or transaction; 0: as many as the body and the store take
 	Hold       time.Duration // from the begin to the end of one transaction inside the writer
@@ -97,7 +98,7 @@ type Limits struct {
 // defaults are the Limits of a server that was told nothing.
 var defaults = Limits{
 	Body: 64 << 20, Depth: 100, URL: 16 << 10, Count: 50, MaxCount: 1000,
-	Rows: 5_000_000, Total: 1_000, Within: 20_000, Cascade: 1_000, Hold: 10 * time.Second, Jobs: 4, Background: 10 * time.Minute, Deadline: 30 * time.Second,
+	Rows: 5_000_000, Total: 1_000, Within: 20_000, Codes: 10_000, Cascade: 1_000, Hold: 10 * time.Second, Jobs: 4, Background: 10 * time.Minute, Deadline: 30 * time.Second,
 }
 
 func (l Limits) filled() Limits {
@@ -109,6 +110,7 @@ func (l Limits) filled() Limits {
 	fill(&l.Rows, defaults.Rows)
 	fill(&l.Total, defaults.Total)
 	fill(&l.Within, defaults.Within)
+	fill(&l.Codes, defaults.Codes)
 	fill(&l.Cascade, defaults.Cascade)
 	fill(&l.Hold, defaults.Hold)
 	fill(&l.Jobs, defaults.Jobs)

@@ -36,7 +36,7 @@ func update(c *Config) Preparation {
 // resource is created, under the id of the body if it has one.
 func updateWhere(c *Config) Preparation {
 	return func(tx *storage.Tx, r *Request) (Plan, error) {
-		cr, err := c.criteriaOf(r.Type, r.Query)
+		cr, err := c.criteriaOf(tx, r.Type, r.Query)
 		if err != nil {
 			return Plan{}, err
 		}

@@ -60,6 +60,7 @@ type limitKeys struct {
 	Deadline    time.Duration `default:"30s" help:"From the end of a request's header to its commit. A change that is not committed by then is not made."`
 	RowBudget   int           `default:"5000000" help:"Index rows that one search may read before it is refused as too costly."`
 	WriteBudget int           `default:"20000" help:"Index rows that a search inside a change may read: If-None-Exist and the criteria of conditional updates and deletes. Other writers wait meanwhile."`
+	MaxCodes    int           `default:"10000" help:"Most codes of a value set, or below a code, that a search by :in, :not-in, :below or :above takes."`
 	TotalBudget int           `default:"1000" help:"Index rows that are read for a total that was not asked for with _total."`
 	MaxCascade  int           `default:"1000" help:"Resources that one DELETE with _cascade=delete or with criteria may delete."`
 	MaxEntries  int           `default:"0" help:"Entries of a batch or transaction; 0 is as many as the body and the store take."`
@@ -252,7 +253,7 @@ func (s *serve) config(ctx context.Context, store *storage.Store, catalog *searc
 		},
 		Limits: server.Limits{
 			Body: int64(l.MaxBody), Depth: l.MaxDepth, URL: int(l.MaxURL), Count: l.PageSize, MaxCount: l.MaxPageSize,
-			Rows: l.RowBudget, Total: l.TotalBudget, Within: l.WriteBudget, Cascade: l.MaxCascade,
+			Rows: l.RowBudget, Total: l.TotalBudget, Within: l.WriteBudget, Codes: l.MaxCodes, Cascade: l.MaxCascade,
 			Entries: l.MaxEntries, Deadline: l.Deadline, Hold: l.MaxHold, Jobs: l.Jobs, Background: l.JobTime,
 		},
 	}
