@@ -16,6 +16,7 @@ type indexer struct {
 	*edition
 	param *parameter
 	group uint32
+	raw   bool // codes as they are written
 	rows  []driver.Row
 	first int // where the rows of the current parameter begin
 	err   *fhirmap.Outcome

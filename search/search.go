@@ -124,6 +124,12 @@ func (c *Catalog) Included(hit *fhirmap.Resource, includes []Include) ([]driver.
 	return c.now().included(hit, includes)
 }
 
+// Lookups translates lookups on the raw values of a type; all of them must hold. The error is an Outcome with an issue for each that is
+// wrong: not-supported for a field or an operator that is not known.
+func (c *Catalog) Lookups(typ string, lookups []Lookup) (*RawQuery, error) {
+	return c.now().lookups(typ, lookups)
+}
+
 // Explain writes a query on a resource type as text, one line, the same for equal queries: the nodes as in package driver, each
 // lookup as field, operator and values. A value shows as what its field holds: a time, a number, or text in quotes with a bar
 // for each 00; an interval as [low, high) with an empty end where it is open, or as its common beginning and an ellipsis.

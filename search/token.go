@@ -93,6 +93,10 @@ func (x *indexer) token(suffix, code, system string) {
 	if code == "" && system == "" {
 		return
 	}
+	if x.raw {
+		x.point(suffix, []byte(exact(code)+"\x00"+exact(system)+"\x00"))
+		return
+	}
 	x.point(suffix, tokenBytes(x.options.CaseSensitive, code, system))
 }
 

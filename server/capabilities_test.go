@@ -61,7 +61,7 @@ func TestCapabilities(t *testing.T) {
 	if len(s.Rest) != 1 || len(s.Rest[0].Resource) != len(fhirmap.ResourceTypes()) || !s.Rest[0].Resource[0].UpdateCreate {
 		t.Errorf("%d types are claimed", len(s.Rest[0].Resource))
 	}
-	if r := s.Rest[0].Resource[0]; !r.ConditionalCreate || !r.ConditionalUpdate || r.ConditionalDelete != "single" || len(r.Operation) != 4 {
+	if r := s.Rest[0].Resource[0]; !r.ConditionalCreate || !r.ConditionalUpdate || r.ConditionalDelete != "single" || len(r.Operation) < 5 {
 		t.Errorf("the conditional interactions and operations claimed are %+v", r)
 	}
 	f = open(t, func(c *server.Config) {

@@ -1,14 +1,18 @@
 package server
 
 // standard lists the operations that every server has. Config.Operations come after them.
-func standard(c *Config, from references) []Operation {
+func standard(c *Config, p *pages, from references) []Operation {
 	return []Operation{
 		{Name: "validate", Definition: definition + "Resource-validate", On: Type | Instance, Do: validate(c, from)},
 		{Name: "meta", Definition: definition + "Resource-meta", On: Instance, Do: metaOf},
 		{Name: "meta-add", Definition: definition + "Resource-meta-add", On: Instance, Prepare: metaAdd(c)},
 		{Name: "meta-delete", Definition: definition + "Resource-meta-delete", On: Instance, Prepare: metaDelete(c)},
+		{Name: "filter", Definition: ownDefinition + "filter", On: Type, Do: filter(c, p)},
 	}
 }
 
 // definition is what the canonical URLs of R4's operations begin with.
 const definition = "http://hl7.org/fhir/OperationDefinition/"
+
+// ownDefinition is what the canonical URLs of Hob's own operations begin with.
+const ownDefinition = "urn:hob:operation:"

@@ -63,7 +63,7 @@ type route struct {
 func table(c *Config, p *pages) []route {
 	from := referrers(c.Catalog)
 	s, h, d, pt := searchType(c, p), history(c, p), remove(c, from), patch(c)
-	c.Operations = append(standard(c, from), c.Operations...)
+	c.Operations = append(standard(c, p, from), c.Operations...)
 	b := &bundles{Config: c, remove: d, patch: pt}
 	x := newAsync(b)
 	rest := []route{

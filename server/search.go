@@ -76,6 +76,9 @@ func results(tx *storage.Tx, c *Config, p *pages, r *Request, s *search.Search, 
 	if err != nil {
 		return nil, err
 	}
+	if n := len(walk.url(r, "")) + roomOfPage; (before || after) && n > c.Limits.URL {
+		return nil, fhirmap.Errorf(fhirmap.CodeTooLong, "", "the links to other pages would have %d bytes, and URLs may have %d; give a larger _count or shorter lists", n, c.Limits.URL)
+	}
 	var back, on string
 	if len(hits) > 0 {
 		if at.at == "" && !r.inside { // no snapshot holds what a transaction is about to write
@@ -114,6 +117,9 @@ func results(tx *storage.Tx, c *Config, p *pages, r *Request, s *search.Search, 
 	}
 	return &Response{Status: http.StatusOK, Body: b.bytes()}, nil
 }
+
+// roomOfPage is about how many bytes a sealed place takes in a link, more than that only where sort keys are long.
+const roomOfPage = 512
 
 // verdict tells whether a record that a search found is a hit: what the index alone cannot tell. nil: each is.
 type verdict func(tx *storage.Tx, found driver.Hit) (bool, error)
