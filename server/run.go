@@ -60,11 +60,16 @@ func change(ctx context.Context, s *storage.Store, a storage.Access, prepare Pre
 	return res, err
 }
 
-// again tries to make a change to what a text names until it meets nobody else's.
+// again tries to make a change to what a text names until it meets nobody else's. That the index has changed meanwhile is nobody's change of
+// the same thing, and does not count: search parameters may come in by the hundred.
 func again(try func() error, what string) error {
-	for range attempts {
-		if err := try(); !errors.Is(err, driver.ErrConflict) {
+	for n := 0; n < attempts; {
+		err := try()
+		if !errors.Is(err, driver.ErrConflict) {
 			return err
+		}
+		if !errors.Is(err, storage.ErrStale) {
+			n++
 		}
 	}
 	return refuse(http.StatusConflict, fhirmap.CodeConflict,

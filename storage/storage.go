@@ -31,8 +31,17 @@ const LastUpdated = "_lastUpdated"
 type Config struct {
 	Backend driver.Backend
 	Index   Index
-	Clock   func() time.Time // nil: time.Now
-	Rand    io.Reader        // for ids; nil: crypto/rand
+
+	// Generation counts the changes of what Index makes of the resources of a type. It must be the new one before Index is, and never go
+	// back. nil: Index never changes.
+	Generation func(typ string) uint64
+
+	// Admit judges a resource that somebody wants to write: what it must be beyond the rules of FHIR, since Hob itself works by it. What is
+	// stored is not asked again. nil: everything is admitted.
+	Admit func(id string, r *fhirmap.Resource) error
+
+	Clock func() time.Time // nil: time.Now
+	Rand  io.Reader        // for ids; nil: crypto/rand
 }
 
 // Index returns the rows of a resource under an id, without LastUpdated. It must be pure: an old version is indexed again when
@@ -43,6 +52,10 @@ type Index func(id string, r *fhirmap.Resource) ([]driver.Row, error)
 type Store struct {
 	backend driver.Backend
 	index   Index
+	edition func(typ string) uint64
+	admit   func(id string, r *fhirmap.Resource) error
+	watch   atomic.Pointer[watch]
+	views   views
 	clock   func() time.Time
 	rand    io.Reader
 	last    atomic.Int64 // newest time given to a record, in ms since 1970
@@ -57,7 +70,16 @@ func New(c Config) (*Store, error) {
 	if c.Backend == nil || c.Index == nil {
 		return nil, errors.New("storage: a backend and an index are required")
 	}
-	s := &Store{backend: c.Backend, index: c.Index, clock: c.Clock, rand: c.Rand, wake: make(chan struct{})}
+	s := &Store{
+		backend: c.Backend, index: c.Index, edition: c.Generation, admit: c.Admit, clock: c.Clock, rand: c.Rand, wake: make(chan struct{}),
+	}
+	s.views.now.Store(&era{})
+	if s.edition == nil {
+		s.edition = func(string) uint64 { return 0 }
+	}
+	if s.admit == nil {
+		s.admit = func(string, *fhirmap.Resource) error { return nil }
+	}
 	if s.clock == nil {
 		s.clock = time.Now
 	}
@@ -84,6 +106,7 @@ func (s *Store) View(ctx context.Context, access Access, fn func(*Tx) error) err
 	if access == nil {
 		return errNoAccess
 	}
+	defer s.views.enter().leave()
 	return s.backend.View(ctx, func(r driver.Reader) error {
 		return fn(&Tx{store: s, r: r, narrow: narrower{access: access}})
 	})
@@ -97,14 +120,17 @@ func (s *Store) Update(ctx context.Context, access Access, fn func(*Tx) error) e
 	if access == nil {
 		return errNoAccess
 	}
+	var touched bool
+	watch := s.watch.Load()
 	position, err := s.backend.Update(ctx, func(w driver.Tx) error {
-		tx := &Tx{store: s, r: w, w: w, narrow: narrower{access: access}, now: s.now()}
+		tx := &Tx{store: s, r: w, w: w, narrow: narrower{access: access}, now: s.now(), watch: watch}
 		if err := fn(tx); err != nil {
 			return err
 		}
 		if err := tx.confirm(); err != nil {
 			return err
 		}
+		touched = tx.touched
 		return ctx.Err()
 	})
 	if err == nil && position != "" {
@@ -112,6 +138,9 @@ func (s *Store) Update(ctx context.Context, access Access, fn func(*Tx) error) e
 		close(s.wake)
 		s.wake = make(chan struct{})
 		s.mu.Unlock()
+	}
+	if err == nil && touched {
+		watch.fn(ctx)
 	}
 	return err
 }

@@ -19,6 +19,9 @@ type Tx struct {
 	narrow narrower
 	now    time.Time
 	wrote  []written
+
+	watch   *watch
+	touched bool // something of the type that is watched was written
 }
 
 // Now names the snapshot that a View reads.

@@ -15,13 +15,44 @@ type Draft struct {
 	driver.Key
 	Resource *fhirmap.Resource
 	rows     []driver.Row
+	edition  uint64 // of the index that made the rows
 }
 
-// Prepare indexes a resource under the id that it will have, whatever id its body has. It is the costly part of a write and belongs
-// outside the transaction.
+// ErrStale is the driver.ErrConflict of a Draft whose rows are not those that the index makes by now. Prepare it again: nobody else has
+// changed the resource.
+var ErrStale = fmt.Errorf("the index has changed since the resource was prepared: %w", driver.ErrConflict)
+
+// Prepare asks whether a resource is admitted and indexes it under the id that it will have, whatever id its body has. It is the costly
+// part of a write and belongs outside the transaction.
 func (s *Store) Prepare(id string, r *fhirmap.Resource) (Draft, error) {
+	if err := s.admit(id, r); err != nil {
+		return Draft{}, err
+	}
+	return s.indexed(id, r)
+}
+
+// Stored makes a Draft of a stored version, for Tx.Index.
+func (s *Store) Stored(rec driver.Record) (Draft, error) {
+	r, err := fhirmap.Trusted(rec.Body)
+	if err != nil {
+		return Draft{}, fmt.Errorf("%s version %d: %w", rec.Key, rec.Version, err)
+	}
+	return s.indexed(rec.ID, r)
+}
+
+func (s *Store) indexed(id string, r *fhirmap.Resource) (Draft, error) {
+	edition := s.edition(r.Type()) // before the index is asked: a change in between makes the Draft stale, not wrong
 	rows, err := s.index(id, r)
-	return Draft{Key: driver.Key{Type: r.Type(), ID: id}, Resource: r, rows: rows}, err
+	return Draft{Key: driver.Key{Type: r.Type(), ID: id}, Resource: r, rows: rows, edition: edition}, err
+}
+
+// fresh refuses a Draft whose rows are out of date. It is asked inside the writer: once an Update that began after the index had changed
+// is committed, no Draft of before can be written any more, and a View sees all those that were.
+func (tx *Tx) fresh(d Draft) error {
+	if d.edition != tx.store.edition(d.Type) {
+		return fmt.Errorf("%s: %w", d.Key, ErrStale)
+	}
+	return nil
 }
 
 // written is a record that must lie within the access when the closure is done.
@@ -33,12 +64,15 @@ type written struct {
 // Put writes the next version of a resource: the Draft, stamped with its id, the version and the time of the change. base is the
 // version that the caller prepared it from, 0 if the id was never used.
 //
-// Errors: driver.ErrConflict if base is not the current version; driver.ErrNotFound if the current version is none that the caller
+// Errors: driver.ErrConflict if base is not the current version, ErrStale if the Draft is out of date; driver.ErrNotFound if the current version is none that the caller
 // may read; ErrForbidden if it may be read but not updated; driver.ErrTaken if a unique value belongs to another. Whether the new
 // version lies within the access is confirmed at the end of the transaction.
 func (tx *Tx) Put(d Draft, base uint64) (driver.Record, error) {
 	head, action, err := tx.replaces(d.Key, base)
 	if err != nil {
+		return driver.Record{}, err
+	}
+	if err := tx.fresh(d); err != nil {
 		return driver.Record{}, err
 	}
 	rec := driver.Record{Key: d.Key, Version: base + 1, Time: tx.after(head)}
@@ -48,6 +82,7 @@ func (tx *Tx) Put(d Draft, base uint64) (driver.Record, error) {
 		return driver.Record{}, err
 	}
 	tx.wrote = append(tx.wrote, written{d.Key, action})
+	tx.touch(d.Key)
 	return rec, nil
 }
 
@@ -61,6 +96,7 @@ func (tx *Tx) Delete(k driver.Key, base uint64) (driver.Record, error) {
 		return driver.Record{}, conflict(k, base, head.Version)
 	}
 	rec := driver.Record{Key: k, Version: base + 1, Time: tx.after(head), Deleted: true}
+	tx.touch(k)
 	return rec, tx.w.Put(rec, nil)
 }
 
@@ -78,12 +114,17 @@ func (tx *Tx) Erase(k driver.Key) error {
 	if err != nil {
 		return err
 	}
+	tx.touch(k)
 	return tx.w.Erase(k, tx.after(head))
 }
 
 // Index replaces the rows of the current version by those of its body as it would be indexed now, without making a version: what a
-// reindex does. driver.ErrConflict if version is no longer the current one.
+// reindex does. driver.ErrConflict if version is no longer the current one; ErrStale, which is a driver.ErrConflict too, if the Draft is
+// out of date.
 func (tx *Tx) Index(d Draft, version uint64) error {
+	if err := tx.fresh(d); err != nil {
+		return err
+	}
 	head, err := tx.r.Head(d.Key)
 	if err != nil {
 		return err

@@ -73,6 +73,8 @@ func (l *local) write(ctx context.Context, items []*item) error {
 		switch {
 		case err == nil:
 			return nil
+		case errors.Is(err, storage.ErrStale):
+			try--
 		case errors.Is(err, driver.ErrConflict) && try < attempts:
 		case errors.Is(err, driver.ErrTooLarge) && len(items) > 1:
 			half := len(items) / 2
