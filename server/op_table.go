@@ -8,6 +8,8 @@ func standard(c *Config, p *pages, from references) []Operation {
 		{Name: "meta-add", Definition: definition + "Resource-meta-add", On: Instance, Prepare: metaAdd(c)},
 		{Name: "meta-delete", Definition: definition + "Resource-meta-delete", On: Instance, Prepare: metaDelete(c)},
 		{Name: "filter", Definition: ownDefinition + "filter", On: Type, Do: filter(c, p)},
+		{Name: "everything", Definition: definition + "Patient-everything", On: Type | Instance, Types: []string{"Patient"}, Do: everything(c, p)},
+		{Name: "everything", Definition: definition + "Encounter-everything", On: Instance, Types: []string{"Encounter"}, Do: everything(c, p)},
 	}
 }
 
