@@ -79,6 +79,7 @@ type (
 		ConditionalDelete string        `json:"conditionalDelete"`
 		ReferencePolicy   []string      `json:"referencePolicy"`
 		SearchInclude     []string      `json:"searchInclude,omitempty"`
+		SearchRevInclude  []string      `json:"searchRevInclude,omitempty"`
 		SearchParam       []searchParam `json:"searchParam,omitempty"`
 		Operation         []operation   `json:"operation,omitempty"`
 	}
@@ -128,10 +129,9 @@ func (s Server) resource(typ string) resource {
 	}
 	for _, p := range s.Catalog.For(typ) {
 		r.SearchParam = append(r.SearchParam, searchParam{p.Code, p.Definition, p.Type, said(p)})
-		if p.Type == "reference" {
-			r.SearchInclude = append(r.SearchInclude, typ+":"+p.Code)
-		}
 	}
+	r.SearchInclude = append([]string{"*"}, s.Catalog.Includes(typ)...)
+	r.SearchRevInclude = append([]string{"*"}, s.Catalog.Referrers(typ)...)
 	for _, op := range s.Operations {
 		if slices.Contains(op.On, typ) {
 			r.Operation = append(r.Operation, operation{op.Name, op.Definition})

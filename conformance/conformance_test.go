@@ -42,7 +42,9 @@ func TestCapabilityStatement(t *testing.T) {
 				UpdateCreate  bool
 				Interaction   []struct{ Code string }
 				SearchParam   []struct{ Name, Type, Definition, Documentation string }
-				Operation     []operation
+
+				SearchInclude, SearchRevInclude []string
+				Operation                       []operation
 			}
 		}
 	}
@@ -73,6 +75,14 @@ func TestCapabilityStatement(t *testing.T) {
 		}
 		if !slices.Equal(r.Operation, want) {
 			t.Errorf("operations of %s are %v, want %v", r.Type, r.Operation, want)
+		}
+		if r.Type == "Encounter" {
+			if in := r.SearchInclude; in[0] != "*" || !slices.Contains(in, "Encounter:subject") || slices.Contains(in, "Encounter:type") {
+				t.Errorf("%s includes %v", r.Type, in)
+			}
+			if in := r.SearchRevInclude; in[0] != "*" || !slices.Contains(in, "Observation:encounter") || slices.Contains(in, "Provenance:target") {
+				t.Errorf("%s is included by %v", r.Type, in)
+			}
 		}
 		claims := catalog.For(r.Type)
 		if len(r.SearchParam) != len(claims) {

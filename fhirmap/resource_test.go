@@ -322,3 +322,25 @@ func TestBinary(t *testing.T) {
 		}
 	}
 }
+
+// TestTrustedPart: of a resource some elements, as they are in the whole.
+func TestTrustedPart(t *testing.T) {
+	body := []byte(`{"resourceType":"Observation","id":"a","status":"final","code":{"text":"sub\"ject"},"subject":{"reference":"Patient/p"},` +
+		`"performer":[{"reference":"Practitioner/d"},{"display":"x"}],"valueReference":{"x":1},"_status":{"id":"s"}}`)
+	part, err := TrustedPart(body, []string{"subject", "performer", "status", "nothing"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := `{"resourceType":"Observation","status":"final","subject":{"reference":"Patient/p"},"performer":[{"reference":"Practitioner/d"},{"display":"x"}],"_status":{"id":"s"}}`
+	if got := string(part.JSON()); got != want {
+		t.Errorf("%s\nwant %s", got, want)
+	}
+	if res, err := TrustedPart([]byte(`{"resourceType":"Observation","status":"final"}`), []string{"subject"}); err != nil || len(res.Root().Children) != 0 {
+		t.Errorf("of what is not there: %v", err)
+	}
+	for _, body := range []string{`{}`, `{"resourceType":"Nothing"}`, `{"resourceType":1}`, ``} {
+		if _, err := TrustedPart([]byte(body), []string{"subject"}); err == nil {
+			t.Errorf("%s is read", body)
+		}
+	}
+}

@@ -23,21 +23,25 @@ const (
 type control func(s *Search, a *ask, value string, o ParseOptions) (string, *fhirmap.Outcome)
 
 var controls = map[string]control{
-	"_count":    countControl,
-	"_sort":     sortControl,
-	"_total":    totalControl,
-	"_summary":  summaryControl,
-	"_elements": elementsControl,
-	"_include":  includeControl,
-	"_format":   acceptControl,
-	"_pretty":   acceptControl,
+	"_count":      countControl,
+	"_sort":       sortControl,
+	"_total":      totalControl,
+	"_summary":    summaryControl,
+	"_elements":   elementsControl,
+	"_include":    includeControl,
+	"_revinclude": includeControl,
+	"_format":     acceptControl,
+	"_pretty":     acceptControl,
 }
 
 // repeats are the controls that may be given more than once.
-var repeats = []string{"_sort", "_include"}
+var repeats = []string{"_sort", "_include", "_revinclude"}
+
+// iterates are the controls that take a modifier.
+var iterates = []string{"_include", "_revinclude"}
 
 func controlNames() []string {
-	return []string{"_count", "_sort", "_total", "_summary", "_elements", "_include", "_format", "_pretty"}
+	return []string{"_count", "_sort", "_total", "_summary", "_elements", "_include", "_revinclude", "_format", "_pretty"}
 }
 
 // acceptControl takes what the server itself answers to.

@@ -35,9 +35,10 @@ type ask struct {
 	name   string // as written: code:modifier, with the steps before it
 	target string // the resource type that stands as modifier
 	terms  Terms
-	depth  int  // steps taken to other types
-	steps  *int // ways tried by all of the search
-	absent bool // the type reached has no such parameter: a lenient search may ignore it
+	peers  []string // the types that are searched together
+	depth  int      // steps taken to other types
+	steps  *int     // ways tried by all of the search
+	absent bool     // the type reached has no such parameter: a lenient search may ignore it
 }
 
 // bad is the error of a value; it names the parameter as it was written.

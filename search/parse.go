@@ -52,18 +52,18 @@ func (c *edition) parse(typ string, pairs []Pair, o ParseOptions) (*Search, erro
 	seen := map[string]bool{}
 	steps := 0
 	for _, p := range pairs {
-		a := &ask{edition: c, schema: schema, name: p.Name, terms: o.Terms, steps: &steps}
+		a := &ask{edition: c, schema: schema, name: p.Name, terms: o.Terms, peers: []string{typ}, steps: &steps}
 		code, _, modified := strings.Cut(p.Name, ":")
 		if control := controls[code]; control != nil {
-			if modified {
+			if modified && !slices.Contains(iterates, code) {
 				wrong.Issues = append(wrong.Issues, a.fail(fhirmap.CodeNotSupported, "%s takes no modifier", code).Issues...)
 				continue
 			}
-			if seen[p.Name] && !slices.Contains(repeats, p.Name) {
+			if seen[code] && !slices.Contains(repeats, code) {
 				wrong.Issues = append(wrong.Issues, a.bad("given twice; give it once").Issues...)
 				continue
 			}
-			seen[p.Name] = true
+			seen[code] = true
 			value, err := control(s, a, p.Value, o)
 			if err != nil {
 				wrong.Issues = append(wrong.Issues, err.Issues...)

@@ -119,9 +119,13 @@ func (c *Catalog) Rows(id string, r *fhirmap.Resource) ([]driver.Row, error) {
 	return c.now().index(id, r)
 }
 
-// Included returns the keys of the resources that a hit refers to by the includes, each once, in the order of the rows.
-func (c *Catalog) Included(hit *fhirmap.Resource, includes []Include) ([]driver.Key, error) {
-	return c.now().included(hit, includes)
+// Onward tells what is to be included with records of a type; nil if no include goes on from it.
+func (c *Catalog) Onward(typ string, includes []Include) Onward { return c.now().onward(typ, includes) }
+
+// Back makes the query for what of a type is to be included because it refers to one of some records; nil if there is nothing to ask. The
+// types it need be made for are BackFrom.
+func (c *Catalog) Back(typ string, includes []Include, to []driver.Key) driver.Query {
+	return c.now().back(typ, includes, to)
 }
 
 // Lookups translates lookups on the raw values of a type; all of them must hold. The error is an Outcome with an issue for each that is
@@ -129,6 +133,16 @@ func (c *Catalog) Included(hit *fhirmap.Resource, includes []Include) ([]driver.
 func (c *Catalog) Lookups(typ string, lookups []Lookup) (*RawQuery, error) {
 	return c.now().lookups(typ, lookups)
 }
+
+// BackFrom lists the resource types that reverse includes ask for, sorted.
+func (c *Catalog) BackFrom(includes []Include) []string { return backFrom(includes) }
+
+// Includes lists what _include may say of a type, and Referrers what _revinclude may say to find what refers to it, each as
+// type:parameter. The referrers leave out what may refer to nearly any type, as Provenance:target does: it would be told of each.
+func (c *Catalog) Includes(typ string) []string { return c.now().types[typ].includes() }
+
+// Referrers is told with Includes.
+func (c *Catalog) Referrers(typ string) []string { return c.now().referrers(typ) }
 
 // Explain writes a query on a resource type as text, one line, the same for equal queries: the nodes as in package driver, each
 // lookup as field, operator and values. A value shows as what its field holds: a time, a number, or text in quotes with a bar

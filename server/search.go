@@ -91,7 +91,7 @@ func results(tx *storage.Tx, c *Config, p *pages, r *Request, s *search.Search, 
 			on = p.seal(walk.scope, place{at: at.at, after: string(hits[len(hits)-1].Cursor), total: total})
 		}
 	}
-	more, err := included(tx, c.Catalog, s.Include, hits, find.At, find.Budget)
+	more, err := c.included(tx, s.Include, hits, find.At, find.Budget)
 	if err != nil {
 		return nil, err
 	}

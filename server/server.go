@@ -88,6 +88,8 @@ type Limits struct {
 	Within     int           // rows read by one search inside the writer, which keeps others waiting
 	Codes      int           // of a value set that a search asks for
 	Cascade    int           // resources deleted by one _cascade=delete, or by one conditional delete
+	Included   int           // resources that come with a page by _include and _revinclude at most
+	Rounds     int           // of :iterate, each from what the one before included
 	Entries    int           // of a batch or transaction; 0: as many as the body and the store take
 	Hold       time.Duration // from the begin to the end of one transaction inside the writer
 	Jobs       int           // Bundles processed in the background at once
@@ -98,7 +100,7 @@ type Limits struct {
 // defaults are the Limits of a server that was told nothing.
 var defaults = Limits{
 	Body: 64 << 20, Depth: 100, URL: 16 << 10, Count: 50, MaxCount: 1000,
-	Rows: 5_000_000, Total: 1_000, Within: 20_000, Codes: 10_000, Cascade: 1_000, Hold: 10 * time.Second, Jobs: 4, Background: 10 * time.Minute, Deadline: 30 * time.Second,
+	Rows: 5_000_000, Total: 1_000, Within: 20_000, Codes: 10_000, Cascade: 1_000, Included: 1_000, Rounds: 16, Hold: 10 * time.Second, Jobs: 4, Background: 10 * time.Minute, Deadline: 30 * time.Second,
 }
 
 func (l Limits) filled() Limits {
@@ -112,6 +114,8 @@ func (l Limits) filled() Limits {
 	fill(&l.Within, defaults.Within)
 	fill(&l.Codes, defaults.Codes)
 	fill(&l.Cascade, defaults.Cascade)
+	fill(&l.Included, defaults.Included)
+	fill(&l.Rounds, defaults.Rounds)
 	fill(&l.Hold, defaults.Hold)
 	fill(&l.Jobs, defaults.Jobs)
 	fill(&l.Background, defaults.Background)

@@ -62,6 +62,9 @@ type limitKeys struct {
 	WriteBudget int           `default:"20000" help:"Index rows that a search inside a change may read: If-None-Exist and the criteria of conditional updates and deletes. Other writers wait meanwhile."`
 	MaxCodes    int           `default:"10000" help:"Most codes of a value set, or below a code, that a search by :in, :not-in, :below or :above takes."`
 	TotalBudget int           `default:"1000" help:"Index rows that are read for a total that was not asked for with _total."`
+	MaxIncluded int           `default:"1000" help:"Resources that come with one page by _include and _revinclude; more are refused, not cut."`
+	MaxRounds   int           `default:"16" help:"Steps that _include:iterate and _revinclude:iterate go on for."`
+	MaxChain    int           `default:"8" help:"Resources that one search parameter may reach through by chains and _has."`
 	MaxCascade  int           `default:"1000" help:"Resources that one DELETE with _cascade=delete or with criteria may delete."`
 	MaxEntries  int           `default:"0" help:"Entries of a batch or transaction; 0 is as many as the body and the store take."`
 	MaxHold     time.Duration `default:"10s" help:"How long one transaction may keep the writer."`
@@ -233,6 +236,7 @@ func (s *serve) open(log *slog.Logger, here string) (*storage.Store, *search.Cat
 	return s.StoreKeys.open(log, search.Options{
 		Zone: zone, Base: cmp.Or(s.Base, here),
 		DefaultCount: s.LimitKeys.PageSize, MaxCount: s.LimitKeys.MaxPageSize, MaxRows: s.LimitKeys.MaxRows,
+		MaxChain: s.LimitKeys.MaxChain,
 	})
 }
 
@@ -254,6 +258,7 @@ func (s *serve) config(ctx context.Context, store *storage.Store, catalog *searc
 		Limits: server.Limits{
 			Body: int64(l.MaxBody), Depth: l.MaxDepth, URL: int(l.MaxURL), Count: l.PageSize, MaxCount: l.MaxPageSize,
 			Rows: l.RowBudget, Total: l.TotalBudget, Within: l.WriteBudget, Codes: l.MaxCodes, Cascade: l.MaxCascade,
+			Included: l.MaxIncluded, Rounds: l.MaxRounds,
 			Entries: l.MaxEntries, Deadline: l.Deadline, Hold: l.MaxHold, Jobs: l.Jobs, Background: l.JobTime,
 		},
 	}
