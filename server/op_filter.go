@@ -35,7 +35,13 @@ func filter(c *Config, p *pages) Interaction {
 		if err != nil {
 			return nil, err
 		}
-		s, err := c.Catalog.Parse(r.Type, rest, search.ParseOptions{Lenient: lenient(c, r)})
+		s, walk, err := asked(tx, c, p, r, rest, func(s *search.Search) walk {
+			self := make([]search.Pair, 0, len(lookups)+len(s.Self))
+			for _, l := range lookups {
+				self = append(self, lookupPair(l))
+			}
+			return newWalk(r, "/"+r.Type+"/$filter", encode(append(self, s.Self...)))
+		})
 		if err != nil {
 			return nil, err
 		}
@@ -45,17 +51,13 @@ func filter(c *Config, p *pages) Interaction {
 		case raw.Where != nil:
 			s.Where = driver.And{raw.Where, s.Where}
 		}
-		var self []search.Pair
-		for _, l := range lookups {
-			self = append(self, lookupPair(l))
-		}
 		var is verdict
 		if !raw.Exact() {
 			is = func(tx *storage.Tx, found driver.Hit) (bool, error) {
 				return raw.Holds(found.Body, func() (time.Time, bool, error) { return created(tx, found.Key) })
 			}
 		}
-		return results(tx, c, p, r, s, newWalk(r, "/"+r.Type+"/$filter", encode(append(self, s.Self...))), is)
+		return results(tx, c, p, r, s, walk, is)
 	}
 }
 

@@ -19,31 +19,37 @@ import (
 // told is always exact. Later pages repeat that of the first, since they read the same snapshot.
 func searchType(c *Config, p *pages) Interaction {
 	return func(tx *storage.Tx, r *Request) (*Response, error) {
-		s, asked, err := c.parse(tx, r.Type, r.Query, lenient(c, r), "")
+		s, walk, err := asked(tx, c, p, r, r.Query, func(s *search.Search) walk { return newWalk(r, "/"+r.Type, encode(s.Self)) })
 		if err != nil {
 			return nil, err
-		}
-		walk := newWalk(r, "/"+r.Type, encode(s.Self))
-		if asked && r.Page != "" { // a later page asks for what its value sets held then
-			at, err := p.open(walk.scope, r.Page)
-			if err != nil {
-				return nil, err
-			}
-			if s, _, err = c.parse(tx, r.Type, r.Query, lenient(c, r), at.at); err != nil {
-				return nil, err
-			}
 		}
 		return results(tx, c, p, r, s, walk, nil)
 	}
 }
 
+// asked reads the parameters of a search, and makes the walk that its pages are of. A later page asks for what the value sets in them held
+// at the time of the first.
+func asked(tx *storage.Tx, c *Config, p *pages, r *Request, query []search.Pair, walkOf func(*search.Search) walk) (*search.Search, walk, error) {
+	s, terms, err := c.parse(tx, r.Type, query, lenient(c, r), "")
+	if err != nil {
+		return nil, walk{}, err
+	}
+	w := walkOf(s)
+	if !terms || r.Page == "" {
+		return s, w, nil
+	}
+	at, err := p.open(w.scope, r.Page)
+	if err != nil {
+		return nil, w, err
+	}
+	s, _, err = c.parse(tx, r.Type, query, lenient(c, r), at.at)
+	return s, w, err
+}
+
 // results answers with a page of a search. is, if it is not nil, tells which of the records that the search finds are hits.
 func results(tx *storage.Tx, c *Config, p *pages, r *Request, s *search.Search, walk walk, is verdict) (*Response, error) {
-	part := subset{fhirmap.Summary(s.Summary), s.Elements}
-	if s.Summary == "count" || s.Summary == "false" {
-		part.summary = ""
-	}
-	if err := part.known(r.Type); err != nil {
+	part, err := subsetOf(r, s)
+	if err != nil {
 		return nil, err
 	}
 	at, err := p.open(walk.scope, r.Page)
@@ -96,26 +102,42 @@ func results(tx *storage.Tx, c *Config, p *pages, r *Request, s *search.Search, 
 		return nil, err
 	}
 	b := newBundle("searchset", c.Clock(), total, walk.links(r, back, on), size)
-	base := r.Base + "/" + r.Type + "/"
+	if err := b.found(r, part, s, hits, more); err != nil {
+		return nil, err
+	}
+	return &Response{Status: http.StatusOK, Body: b.bytes()}, nil
+}
+
+// subsetOf is what of each resource a search is to show.
+func subsetOf(r *Request, s *search.Search) (subset, error) {
+	part := subset{fhirmap.Summary(s.Summary), s.Elements}
+	if s.Summary == "count" || s.Summary == "false" {
+		part.summary = ""
+	}
+	return part, part.known(r.Type)
+}
+
+// found appends the entries of a page of a search: the hits, what they include, and what was ignored.
+func (b *bundle) found(r *Request, part subset, s *search.Search, hits, more []driver.Hit) error {
 	for _, hit := range hits {
 		body, err := part.of(hit.Body)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		b.match(base+hit.ID, body, "match")
+		b.match(r.Base+"/"+hit.Type+"/"+hit.ID, body, "match")
 	}
 	part.elements = nil // which name those of the type that is searched
 	for _, hit := range more {
 		body, err := part.of(hit.Body)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		b.match(r.Base+"/"+hit.Type+"/"+hit.ID, body, "include")
 	}
 	if o := ignored(s); o != nil {
 		b.match("", o.JSON(), "outcome")
 	}
-	return &Response{Status: http.StatusOK, Body: b.bytes()}, nil
+	return nil
 }
 
 // roomOfPage is about how many bytes a sealed place takes in a link, more than that only where sort keys are long.
