@@ -26,6 +26,7 @@ type bench struct {
 	Data      string        `default:"S" help:"The data set: S (1,000 patients, 50,000 resources), M (20,000 patients, 1,000,000 resources), or patients and Observations of each, as 200x16."`
 	Seed      uint64        `default:"1" help:"What all values follow from."`
 	Load      string        `enum:"auto,transaction,rest,none" default:"auto" help:"How to load the set: a transaction for each patient, a PUT for each resource, not at all since it is there, or auto: transactions if the server claims them."`
+	Shapes    bool          `help:"Measure some fifty shapes of searches instead of the workloads, one client asking alone: CPU, time and the rows that the server says it reads. --workloads then names shapes, and --duration is of each."`
 	Workloads []string      `placeholder:"W1,..." help:"Which to run; all by default. Those that only read come first."`
 	Clients   []int         `default:"8" help:"Clients that each send a request, await the answer and send the next; several numbers are measured one after another."`
 	Duration  time.Duration `default:"10s" help:"How long a run is, if --requests does not say how many requests."`
@@ -77,9 +78,12 @@ type benching struct {
 
 // Run loads and measures.
 func (b *bench) Run(p *process) error {
-	work, err := chosen(b.Workloads)
-	if err != nil {
-		return err
+	var work []workload
+	if !b.Shapes {
+		var err error
+		if work, err = chosen(b.Workloads); err != nil {
+			return err
+		}
 	}
 	data, err := parseDataset(b.Data, b.Seed)
 	if err != nil {
@@ -97,7 +101,7 @@ func (b *bench) Run(p *process) error {
 		return err
 	}
 	r.report = newBenchReport(b, data)
-	r.steps = newSteps(p, data.patients+len(work)*len(b.Clients)*b.all())
+	r.steps = newSteps(p, data.patients+len(work)*len(b.Clients)*b.all()+b.shapes())
 	stopped := r.run(p, work)
 	r.steps.end()
 	if ended := p.Err(); ended != nil {
@@ -128,10 +132,23 @@ func (b *bench) all() int {
 	return b.Runs
 }
 
+// shapes is how many shapes there are to measure.
+func (b *bench) shapes() (n int) {
+	for _, s := range shapes {
+		if b.Shapes && b.wanted(s.name) {
+			n++
+		}
+	}
+	return n
+}
+
 // run loads and measures until the context ends.
 func (r *benching) run(ctx context.Context, work []workload) error {
 	if err := r.load(ctx); err != nil {
 		return err
+	}
+	if r.Shapes {
+		return r.shaped(ctx)
 	}
 	for _, w := range work {
 		for _, clients := range r.Clients {

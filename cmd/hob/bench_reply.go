@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -41,7 +42,10 @@ func (w *wire) send(ctx context.Context, a ask) (*reply, error) {
 		return nil, err
 	}
 	req.Header.Set("Accept", "application/fhir+json")
-	if a.body != nil {
+	switch {
+	case strings.Contains(a.path, "/_search"):
+		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	case a.body != nil:
 		req.Header.Set("Content-Type", "application/fhir+json")
 	}
 	if w.token != "" {
@@ -77,6 +81,10 @@ type found struct {
 	} `json:"code"`
 	Kind  string `json:"type"` // of a Bundle
 	Total *int   `json:"total"`
+	Link  []struct {
+		Relation string `json:"relation"`
+		URL      string `json:"url"`
+	} `json:"link"`
 	Entry []struct {
 		Resource *found `json:"resource"`
 		Search   struct {
@@ -206,6 +214,55 @@ func (r *reply) page(typ string, count int, ids []string, ordered bool) (matches
 		return nil, 0, fmt.Errorf("the total is %d; %d match", *f.Total, len(ids))
 	}
 	return matches, *f.Total, nil
+}
+
+// link is the URL of a relation, "" if there is none.
+func (f *found) link(relation string) string {
+	for _, l := range f.Link {
+		if l.Relation == relation {
+			return l.URL
+		}
+	}
+	return ""
+}
+
+// part wants so many hits of a type: if ordered these ids in this order, else any of those that match, each once. A total, where it is
+// told or hits are none, must be that of all matches.
+func (r *reply) part(typ string, hits int, ids []string, match map[string]bool, ordered bool) error {
+	if err := r.is(http.StatusOK); err != nil {
+		return err
+	}
+	f, err := r.resource()
+	if err != nil {
+		return err
+	}
+	n := 0
+	seen := map[string]bool{}
+	for _, e := range f.Entry {
+		if e.Resource == nil || e.Search.Mode != "" && e.Search.Mode != "match" {
+			continue
+		}
+		switch id := e.Resource.ID; {
+		case e.Resource.Type != typ || !match[id]:
+			return fmt.Errorf("%s/%s is found and does not match", e.Resource.Type, id)
+		case seen[id]:
+			return fmt.Errorf("%s/%s is found twice", typ, id)
+		case ordered && (n >= len(ids) || ids[n] != id):
+			return fmt.Errorf("%s/%s is found in place %d, where it does not belong", typ, id, n+1)
+		default:
+			seen[id] = true
+			n++
+		}
+	}
+	switch {
+	case n != hits:
+		return fmt.Errorf("found are %d; %d are right", n, hits)
+	case f.Total == nil && hits == 0 && len(match) > 0:
+		return errors.New("the total is not told")
+	case f.Total != nil && *f.Total != len(match):
+		return fmt.Errorf("the total is %d; %d match", *f.Total, len(match))
+	}
+	return nil
 }
 
 // holds wants one resource among the results of a search.

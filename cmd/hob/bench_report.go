@@ -25,6 +25,7 @@ type benchReport struct {
 	Patients    int             `json:"patients"`
 	Load        benchLoad       `json:"load"`
 	Workloads   []benchWorkload `json:"workloads"`
+	Shapes      []benchShape    `json:"shapes,omitempty"`
 	Interrupted bool            `json:"interrupted,omitempty"`
 }
 
@@ -100,7 +101,8 @@ func (w *benchWorkload) sum() {
 
 // wrong reports whether any answer was.
 func (r *benchReport) wrong() bool {
-	return slices.ContainsFunc(r.Workloads, func(w benchWorkload) bool { return w.Fault != "" || w.Median.Errors > 0 })
+	return slices.ContainsFunc(r.Workloads, func(w benchWorkload) bool { return w.Fault != "" || w.Median.Errors > 0 }) ||
+		slices.ContainsFunc(r.Shapes, func(s benchShape) bool { return s.Fault != "" })
 }
 
 // table writes the medians, and below what was wrong.
@@ -108,6 +110,9 @@ func (r *benchReport) table(out io.Writer) error {
 	if l := r.Load; l.Resources > 0 {
 		fmt.Fprintf(out, "loaded %d resources by %s in %.1f s: %.0f/s, %.2f CPU-ms of the server for each patient with %d, RssAnon then %s\n\n",
 			l.Resources, l.By, l.Seconds, l.Rate, l.CPU, l.Resources/r.Patients, size(l.Anon).human())
+	}
+	if len(r.Shapes) > 0 {
+		return r.shapeTable(out)
 	}
 	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(t, "\tclients\trequests/s\tCPU-ms\tp50 ms\tp90 ms\tp99 ms\tmax ms\tbytes\tRssAnon\town CPU-ms\trequests\terrors\t")

@@ -246,3 +246,24 @@ func TestBenchRefused(t *testing.T) {
 		}
 	}
 }
+
+// TestBenchShapes measures every shape of search on a small set: all answers are right, and the server tells the rows it read.
+func TestBenchShapes(t *testing.T) {
+	s := serving(t, "badger::memory:")
+	r, report := measuredBy(t, s.base, "--pid", strconv.Itoa(s.Process.Pid), "--data=40x33", "--shapes", "--duration=1ms")
+	if len(report.Shapes) != len(shapes) || len(report.Workloads) != 0 {
+		t.Errorf("%d shapes and %d workloads were measured; %d and none are right", len(report.Shapes), len(report.Workloads), len(shapes))
+	}
+	for _, m := range report.Shapes {
+		if m.Fault != "" || m.Rows < 0 || len(m.Plan) == 0 || m.Requests < variants || !strings.Contains(r.out, m.Name) {
+			t.Errorf("%+v", m)
+		}
+	}
+	if _, report := measuredBy(t, s.base, "--data=40x33", "--shapes", "--load=none", "--duration=1ms", "--workloads=patient,count of all"); len(report.Shapes) != 2 {
+		t.Errorf("two shapes were named; %d were measured", len(report.Shapes))
+	}
+	// What is wrong is told: another seed expects other answers.
+	if r, report := measuredBy(t, s.base, "--data=40x33", "--seed=2", "--shapes", "--load=none", "--duration=1ms", "--workloads=patient"); r.code != 1 || report.Shapes[0].Fault == "" {
+		t.Errorf("exit code %d of wrong answers: %+v", r.code, report.Shapes)
+	}
+}
