@@ -169,7 +169,12 @@ func showQuantity(suffix string, b []byte) string {
 	}
 	unit := strings.IndexByte(string(b), 0) + 1
 	head := unit + strings.IndexByte(string(b[unit:]), 0) + 1
-	if unit == 0 || head == unit || head == len(b) {
+	if suffix == ucumField[1:] {
+		head = unit
+	} else if head == unit {
+		head = 0
+	}
+	if unit == 0 || head == 0 || head == len(b) {
 		return showText(b)
 	}
 	return showText(b[:head]) + " " + showNumber("", b[head:])

@@ -60,6 +60,34 @@ func TestMatch(t *testing.T) {
 		{"token without a system", `{'resourceType':'Observation','status':'final','valueCodeableConcept':{'coding':[{'code':'a|b,c$d\\e'}]}}`, `
 			+ status=final status=FINAL status=|final value-concept=a\|b\,c\$d\\e value-concept=|a\|b\,c\$d\\e
 			- status=http://s|final status=fina status:not=final`},
+		{"one unit and another", `{'resourceType':'Observation','valueQuantity':{'value':600,'unit':'mg','system':'http://unitsofmeasure.org','code':'mg'}}`, `
+			+ value-quantity=gt0.5|http://unitsofmeasure.org|g value-quantity=0.6|http://unitsofmeasure.org|g value-quantity=0.600|http://unitsofmeasure.org|g
+			+ value-quantity=600000|http://unitsofmeasure.org|ug value-quantity=le0.6|http://unitsofmeasure.org|g value-quantity=ge0.0006|http://unitsofmeasure.org|kg
+			- value-quantity=0.7|http://unitsofmeasure.org|g value-quantity=gt0.6|http://unitsofmeasure.org|g value-quantity=lt0.6|http://unitsofmeasure.org|g
+			+ value-quantity=0.5995|http://unitsofmeasure.org|g,0.6|urn:oid:2.16.840.1.113883.6.8|g value-quantity=ne0.5|http://unitsofmeasure.org|g value-quantity=ap0.65|http://unitsofmeasure.org|g
+			- value-quantity=0.6|http://unitsofmeasure.org|m value-quantity=gt0|http://unitsofmeasure.org|mmol value-quantity=600||g value-quantity=600||ug value-quantity=ne0.6|http://unitsofmeasure.org|g
+			- value-quantity=0.6001|http://unitsofmeasure.org|g value-quantity=600|http://other|mg`},
+		{"precision goes with the unit", `{'resourceType':'Observation','valueQuantity':{'value':1.04,'system':'http://unitsofmeasure.org','code':'kg'}}`, `
+			+ value-quantity=1.0|http://unitsofmeasure.org|kg value-quantity=1|http://unitsofmeasure.org|kg value-quantity=1040|http://unitsofmeasure.org|g
+			- value-quantity=1000|http://unitsofmeasure.org|g value-quantity=1.1|http://unitsofmeasure.org|kg value-quantity=1040.6|http://unitsofmeasure.org|g`},
+		{"a third", `{'resourceType':'Observation','valueQuantity':{'value':61,'unit':'beats/minute','system':'http://unitsofmeasure.org','code':'/min'}}`, `
+			+ value-quantity=61|http://unitsofmeasure.org|/min value-quantity=61|http://unitsofmeasure.org|{beats}/min value-quantity=1.02|http://unitsofmeasure.org|Hz value-quantity=le61|http://unitsofmeasure.org|1/min
+			- value-quantity=gt61|http://unitsofmeasure.org|/min value-quantity=lt61|http://unitsofmeasure.org|/min value-quantity=60|http://unitsofmeasure.org|/min`},
+		{"temperature", `{'resourceType':'Observation','valueQuantity':{'value':37.0,'system':'http://unitsofmeasure.org','code':'Cel'}}`, `
+			+ value-quantity=98.6|http://unitsofmeasure.org|[degF] value-quantity=310.15|http://unitsofmeasure.org|K value-quantity=gt98|http://unitsofmeasure.org|[degF] value-quantity=37.0|http://unitsofmeasure.org|Cel
+			- value-quantity=gt98.6|http://unitsofmeasure.org|[degF] value-quantity=37|http://unitsofmeasure.org|[degF] value-quantity=37|http://unitsofmeasure.org|K`},
+		{"special units", `{'resourceType':'Observation','valueQuantity':{'value':7.4,'system':'http://unitsofmeasure.org','code':'[pH]'}}`, `
+			+ value-quantity=7.4|http://unitsofmeasure.org|[pH] value-quantity=gt7|http://unitsofmeasure.org|[pH]
+			- value-quantity=gt0|http://unitsofmeasure.org|mol/L`},
+		{"units that UCUM has not", `{'resourceType':'Observation','valueQuantity':{'value':5,'system':'http://unitsofmeasure.org','code':'drops'}}`, `
+			+ value-quantity=5|http://unitsofmeasure.org|drops value-quantity=gt4|http://unitsofmeasure.org|drops
+			- value-quantity=5|http://unitsofmeasure.org|dropz value-quantity=gt5|http://unitsofmeasure.org|drops`},
+		{"less than", `{'resourceType':'Observation','valueQuantity':{'value':5,'comparator':'<','system':'http://unitsofmeasure.org','code':'mg'}}`, `
+			+ value-quantity=lt0.005|http://unitsofmeasure.org|g value-quantity=lt1|http://unitsofmeasure.org|g value-quantity=eb0.005|http://unitsofmeasure.org|g
+			- value-quantity=gt0.005|http://unitsofmeasure.org|g value-quantity=0.005|http://unitsofmeasure.org|g`},
+		{"a range with units", `{'resourceType':'Condition','onsetRange':{'low':{'value':1,'system':'http://unitsofmeasure.org','code':'a'},'high':{'value':2,'system':'http://unitsofmeasure.org','code':'a'}}}`, `
+			+ onset-age=gt12|http://unitsofmeasure.org|mo onset-age=lt20|http://unitsofmeasure.org|mo onset-age=le12|http://unitsofmeasure.org|mo
+			- onset-age=gt24|http://unitsofmeasure.org|mo onset-age=lt11|http://unitsofmeasure.org|mo`},
 		{"case that counts", `{'resourceType':'Observation','code':{'coding':[{'system':'http://unitsofmeasure.org','code':'Mg'}]}}`, `
 			+ code=Mg code=http://unitsofmeasure.org|Mg
 			- code=http://unitsofmeasure.org|mg code=MG code=mg`},
@@ -113,9 +141,9 @@ func TestMatch(t *testing.T) {
 			+ value-quantity=5.4 value-quantity=5.40 value-quantity=5 value-quantity=5.4|http://unitsofmeasure.org|mg value-quantity=5.4||mg value-quantity=5.4||milligram value-quantity=5.4||
 			- value-quantity=5.5 value-quantity=5.39 value-quantity=5.4|http://unitsofmeasure.org|g value-quantity=5.4||g value-quantity=5.4|http://other|mg value-quantity=5.4||m
 			+ value-quantity=gt5||mg value-quantity=lt6|http://unitsofmeasure.org|mg value-quantity=le5.4|http://unitsofmeasure.org|mg value-quantity=ap5.5||mg value-quantity=ne5||g,ne6||mg
-			- value-quantity=gt5||g value-quantity=lt6|http://unitsofmeasure.org|g value-quantity=gt1|http://unitsofmeasure.org|lg value-quantity=lt9|http://unitsofmeasure.org|ng value-quantity=ne5.4||mg
+			- value-quantity=gt5||g value-quantity=gt5|http://unitsofmeasure.org|g value-quantity=gt1|http://unitsofmeasure.org|lg value-quantity=lt9|http://unitsofmeasure.org|ng value-quantity=ne5.4||mg
 			+ combo-value-quantity=5.4||mg value-quantity=ne7|http://unitsofmeasure.org|mg value-quantity:missing=false
-			- component-value-quantity=5.4 value-quantity=sa5.4||mg value-quantity=ne7|http://unitsofmeasure.org|g`},
+			- component-value-quantity=5.4 value-quantity=sa5.4||mg value-quantity=ne7|http://unitsofmeasure.org|L`},
 		{"quantity beyond", `{'resourceType':'Observation','valueQuantity':{'value':10,'comparator':'>','system':'s','code':'u'}}`, `
 			+ value-quantity=gt10 value-quantity=gt1000000 value-quantity=sa10 value-quantity=sa10|s|u value-quantity=gt50|s|u
 			- value-quantity=10 value-quantity=lt10 value-quantity=le10 value-quantity=eb100|s|u value-quantity=lt10|s|u value-quantity=gt50|s|v`},

@@ -59,17 +59,30 @@ func numberIs(a *ask, src source, value string) (anyOf, *fhirmap.Outcome) {
 // compare translates a prefix and a number on an axis: for eq and ne the number is the interval of its precision, for ap that
 // widened, for the others a point.
 func (a *ask) compare(x axis, value string) (anyOf, *fhirmap.Outcome) {
+	return a.compareIn(x, value, func(d decimal) ([]byte, bool) { return d.encode(), true })
+}
+
+// compareIn is compare where the numbers of the axis are something else than those of the value: a measure in another unit.
+func (a *ask) compareIn(x axis, value string, encode func(decimal) ([]byte, bool)) (anyOf, *fhirmap.Outcome) {
 	p, text := cutPrefix(value)
 	d, err := parseDecimal(text)
 	if err != nil {
 		return nil, a.bad("%v", err)
 	}
-	if p.point != nil {
-		return p.point(x, d.encode()), nil
-	}
-	low, high := d.precision()
-	if p.name == "ap" {
+	low, high := d, d
+	switch {
+	case p.name == "ap":
 		low, high = d.approximate()
+	case p.point == nil:
+		low, high = d.precision()
 	}
-	return p.span(x, low.encode(), high.encode()), nil
+	from, okFrom := encode(low)
+	to, okTo := encode(high)
+	switch {
+	case !okFrom || !okTo:
+		return nil, a.bad("%s lies beyond what is compared in other units", text)
+	case p.point != nil:
+		return p.point(x, from), nil
+	}
+	return p.span(x, from, to), nil
 }

@@ -1,17 +1,21 @@
 package search
 
 import (
+	"bytes"
 	"strings"
 
 	"github.com/hob-fhir/hob/fhirmap"
 	"github.com/hob-fhir/hob/storage/driver"
 )
 
-const unitField = ":unit"
+const (
+	unitField = ":unit"
+	ucumField = ":ucum"
+)
 
-// quantities are numbers with a unit (R4 3.1.1.4.14). One writes, in one group, its number as written, and unit · 00 · system ·
-// 00 · number for its code and for the text of its unit if that differs. A Quantity with a comparator is the interval that it
-// stands for, a Range too; SampledData spans its samples.
+// quantities are numbers with a unit (R4 3.1.1.4.14). One writes, in one group, its number as written; unit · 00 · system · 00 ·
+// number for its code and for the text of its unit if that differs; and, if the code is one of UCUM, canonical unit · 00 · number in
+// that unit. A Quantity with a comparator is the interval that it stands for, a Range too; SampledData spans its samples.
 var quantities = &kind{
 	name: "quantity",
 	rows: map[string]extractor{
@@ -43,7 +47,7 @@ var quantities = &kind{
 			}
 		},
 	},
-	suffixes:    []string{"", unitField},
+	suffixes:    []string{"", unitField, ucumField},
 	present:     []string{""},
 	read:        quantityIs,
 	modifiers:   []modifier{{"", each(quantityIs)}, missing},
@@ -74,8 +78,7 @@ func quantityOne(x *indexer, e *fhirmap.Element) {
 	x.quantity(v, e.String("unit"), e.String("code"), e.String("system"))
 }
 
-// quantity adds the rows of a number or an interval of numbers and its unit. Canonical units (UCUM) would be a third sort of
-// row here.
+// quantity adds the rows of a number or an interval of numbers and its unit.
 func (x *indexer) quantity(v driver.Value, unit, code, system string) {
 	x.value("", v)
 	if code != "" || system != "" {
@@ -84,6 +87,45 @@ func (x *indexer) quantity(v driver.Value, unit, code, system string) {
 	if unit != "" && unit != code {
 		x.value(unitField, placed(unitHead(unit, ""), v))
 	}
+	if isUCUM(system) && code != "" {
+		if u := x.options.units.unit(code); u != nil {
+			if v, ok := u.value(v); ok {
+				x.value(ucumField, placed(u.head(), v))
+			}
+		}
+	}
+}
+
+// head begins the rows of numbers of a unit.
+func (u unit) head() []byte { return append([]byte(u.canonical()), 0) }
+
+// value converts a number or an interval, as it is encoded.
+func (u unit) value(v driver.Value) (driver.Value, bool) {
+	low, okLow := u.end(v.Low)
+	high, okHigh := u.end(v.High)
+	v.Low, v.High = low, high
+	return v, okLow && okHigh
+}
+
+// end converts an end of a value: nothing, a number, or what comes just after one.
+func (u unit) end(b []byte) ([]byte, bool) {
+	if len(b) == 0 {
+		return b, true
+	}
+	number, isAfter := bytes.CutSuffix(b, []byte{0}) // no number ends so
+	text, ok := decodeNumber(number)
+	if !ok {
+		return nil, false
+	}
+	d, err := parseDecimal(text)
+	if err != nil {
+		return nil, false
+	}
+	out, ok := u.convert(d)
+	if isAfter {
+		out = after(out)
+	}
+	return out, ok
 }
 
 func unitHead(unit, system string) []byte {
@@ -137,7 +179,7 @@ func sampled(e *fhirmap.Element) (driver.Value, bool) {
 }
 
 // quantityIs reads number, number|system|code or number||code, where code is also the text of a unit. Without a unit it is the
-// number as written, whatever the unit.
+// number as written, whatever the unit; with one of UCUM it is compared with all that can be measured in it.
 func quantityIs(a *ask, src source, value string) (anyOf, *fhirmap.Outcome) {
 	parts := splitEscaped(value, '|')
 	if len(parts) != 1 && len(parts) != 3 {
@@ -154,6 +196,11 @@ func quantityIs(a *ask, src source, value string) (anyOf, *fhirmap.Outcome) {
 		return nil, a.bad("%q has a system but no code; write number|system|code", value)
 	case code == "":
 		return a.compare(number, text)
+	case isUCUM(system):
+		if u := a.options.units.unit(code); u != nil {
+			return a.compareIn(axis{field: src.field + ucumField, head: u.head()}, text, u.convert)
+		}
+		fallthrough // a unit that UCUM does not have is compared as it is written
 	case system != "":
 		return a.compare(axis{field: src.field + unitField, head: unitHead(code, system)}, text)
 	}

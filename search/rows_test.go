@@ -63,6 +63,7 @@ func TestRows(t *testing.T) {
 			component-code:text #4 "systolic"
 			component-value-quantity #4 120.5
 			component-value-quantity #5 [, 80)
+			component-value-quantity:ucum #4 "g.m-1.s-2|" 16065301
 			component-value-quantity:unit #4 "mm Hg||" 120.5
 			component-value-quantity:unit #4 "mm[Hg]|http://unitsofmeasure.org|" 120.5
 			component-value-quantity:unit #5 ["mm[Hg]||", "mm[Hg]||" 80)
@@ -93,6 +94,7 @@ func TestRows(t *testing.T) {
 		{"age range", `{'resourceType':'Condition','onsetRange':{'low':{'value':3,'unit':'a'},'high':{'value':5,'unit':'a'}},
 			'abatementAge':{'value':-0.5,'system':'http://unitsofmeasure.org','code':'a'}}`, `
 			abatement-age -0.5
+			abatement-age:ucum "s|" -15778800
 			abatement-age:unit "a|http://unitsofmeasure.org|" -0.5
 			onset-age [3, 5+)
 			onset-age:unit ["a||" 3, "a||" 5+)`},

@@ -22,7 +22,8 @@
 //	name:exact       string as it is
 //	date             driver.Instant: a point from seconds on, else an interval
 //	probability      number (see number.go)
-//	value-quantity   number as written; quantity:unit is unit · 00 · system · 00 · number
+//	value-quantity   number as written; value-quantity:unit is unit · 00 · system · 00 · number
+//	value-quantity:ucum  canonical unit · 00 · number in it
 //	subject          reference: id · 00 · type; what is no resource of this server: url · 00
 //	subject:identifier  as a token
 //	url              uri as it is
@@ -44,6 +45,9 @@ import (
 	"github.com/hob-fhir/hob/storage/driver"
 )
 
+// Rules is the version of the rules by which resources become rows. A store that was indexed by others must be indexed anew.
+const Rules = 2
+
 // Options is what a Catalog needs to know of its server. The zero value is useful.
 type Options struct {
 	Zone  *time.Location   // of dates and times that name none; nil: UTC
@@ -61,6 +65,8 @@ type Options struct {
 	MaxRows      int // index rows of one resource; 0: 50,000
 	MaxChain     int // resources that one parameter reaches through by chains and _has; 0: 8
 	MaxSteps     int // ways through the types that the chains of one search may take; 0: 5,000
+
+	units *unitCache
 }
 
 func (o Options) withDefaults() Options {
@@ -74,6 +80,7 @@ func (o Options) withDefaults() Options {
 		o.CaseSensitive = caseSensitive
 	}
 	o.Base = strings.TrimRight(o.Base, "/")
+	o.units = &unitCache{known: map[string]*unit{}}
 	for _, d := range []struct {
 		n     *int
 		value int
