@@ -62,12 +62,23 @@ func (s *schema) byDefinition(url string) *parameter {
 			return p
 		}
 	}
+	for _, p := range s.awaited {
+		if p.def.URL == url {
+			return p
+		}
+	}
+	if code, ok := s.alias[url]; ok {
+		return s.params[code]
+	}
 	return nil
 }
 
 // anchorOf returns the longest anchor below which all that writes a field lies, "" if there is none.
 func (s *schema) anchorOf(field string, anchors []atom) string {
 	p := s.params[field]
+	if p == nil {
+		p = s.awaited[field]
+	}
 	if p == nil {
 		return ""
 	}

@@ -168,6 +168,8 @@ func (a *ask) unknown(code string) *fhirmap.Outcome {
 	}
 	why := fmt.Sprintf("%s has no search parameter %q", a.schema.typ, code)
 	switch {
+	case a.schema.idle[code] != "":
+		why = fmt.Sprintf("the search parameter %q of %s does not work: %s", code, a.schema.typ, a.schema.idle[code])
 	case a.schema.mute[code]:
 		why = fmt.Sprintf("the search parameter %q of %s is published, but not answered here", code, a.schema.typ)
 	case code == "_has":

@@ -17,7 +17,11 @@ type schema struct {
 	codes  []string              // sorted
 	mute   map[string]bool       // codes that are published for the type, but that nothing here answers
 
-	awaited map[string]*parameter // by code: being indexed. Their rows are written, and nothing reads them yet
+	// Of custom parameters, see custom.go; nil where the type has none.
+	published *schema
+	awaited   map[string]*parameter // by code: being indexed. Their rows are written, and nothing reads them yet
+	idle      map[string]string     // by code: why it does nothing
+	alias     map[string]string     // by canonical URL: the code of the parameter that answers for it
 
 	byElement map[string][]selector // what to evaluate if the resource has an element of this name
 	always    []selector            // what to evaluate in any case
@@ -33,6 +37,7 @@ type parameter struct {
 	sources []source    // the fields to be read
 	joins   []join      // of a composite
 	fields  []fieldName // the fields that are written, by suffix
+	custom  *Custom     // nil: it is published
 }
 
 type fieldName struct{ suffix, field string }
@@ -114,11 +119,7 @@ func newSchema(typ string, defs []r4.SearchParameter, paths pathCache, patientCo
 			if err != nil {
 				return nil, fmt.Errorf("search parameter %s (%s): %w", p.def.URL, p.code, err)
 			}
-			if name := a.element(); name != "" {
-				s.byElement[name] = append(s.byElement[name], selector{p, path})
-			} else {
-				s.always = append(s.always, selector{p, path})
-			}
+			s.evaluate(a, selector{p, path})
 		}
 	}
 	for code := range s.params {

@@ -37,6 +37,7 @@ package search
 import (
 	"fmt"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -98,13 +99,28 @@ func (o Options) withDefaults() Options {
 
 // Catalog knows every search parameter of every resource type. It changes from one edition to the next while it is used, see
 // custom.go; each method sees one edition. It may be used from many goroutines.
-type Catalog struct{ edition atomic.Pointer[edition] }
+type Catalog struct {
+	edition   atomic.Pointer[edition]
+	published published
+	mu        sync.Mutex // one change at a time
+}
+
+// published is what R4 defines: of it every edition is made.
+type published struct {
+	types map[string]*schema
+	urls  map[string]bool // of all definitions, those that nothing answers too
+}
 
 // edition is what a catalog knows at one moment. It does not change: the methods of Catalog are those of its edition of the moment, and
 // what is begun with one edition, a search or the rows of a resource, is finished with it.
 type edition struct {
 	options Options
 	types   map[string]*schema
+
+	customs     []custom
+	number      uint64
+	generations map[string]uint64 // by type: the number of the edition that last changed what rows are written
+	rebuilding  func() string     // not nil: all rows are being made anew
 }
 
 func (c *Catalog) now() *edition { return c.edition.Load() }
@@ -116,7 +132,11 @@ func (c *Catalog) Local(s string) (driver.Key, bool) { return c.now().local(s) }
 // Outcome with an issue for each parameter that is wrong: not-supported for what is unknown, value for a bad value, too-long
 // beyond a limit.
 func (c *Catalog) Parse(typ string, pairs []Pair, o ParseOptions) (*Search, error) {
-	return c.now().parse(typ, pairs, o)
+	e := c.now()
+	if err := e.complete(); err != nil {
+		return nil, err
+	}
+	return e.parse(typ, pairs, o)
 }
 
 // Rows returns the index rows of a resource under the id that it has or will have, which need not be the one in its body: a posted
@@ -138,7 +158,11 @@ func (c *Catalog) Back(typ string, includes []Include, to []driver.Key) driver.Q
 // Lookups translates lookups on the raw values of a type; all of them must hold. The error is an Outcome with an issue for each that is
 // wrong: not-supported for a field or an operator that is not known.
 func (c *Catalog) Lookups(typ string, lookups []Lookup) (*RawQuery, error) {
-	return c.now().lookups(typ, lookups)
+	e := c.now()
+	if err := e.complete(); err != nil {
+		return nil, err
+	}
+	return e.lookups(typ, lookups)
 }
 
 // BackFrom lists the resource types that reverse includes ask for, sorted.
@@ -176,7 +200,7 @@ func (c *Catalog) For(typ string) []Parameter { return c.now().claims(typ) }
 // NewCatalog compiles search parameters. Of two definitions with one code for one type the first counts. The error names a
 // definition that cannot be compiled.
 func NewCatalog(params []r4.SearchParameter, o Options) (*Catalog, error) {
-	e := &edition{options: o.withDefaults(), types: map[string]*schema{}}
+	e := &edition{options: o.withDefaults(), types: map[string]*schema{}, generations: map[string]uint64{}}
 	paths := pathCache{}
 	patients := patientCompartment()
 	for _, typ := range fhirmap.ResourceTypes() {
@@ -186,7 +210,10 @@ func NewCatalog(params []r4.SearchParameter, o Options) (*Catalog, error) {
 		}
 		e.types[typ] = s
 	}
-	c := &Catalog{}
+	c := &Catalog{published: published{types: e.types, urls: map[string]bool{}}}
+	for _, p := range params {
+		c.published.urls[p.URL] = true
+	}
 	c.edition.Store(e)
 	return c, nil
 }

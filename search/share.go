@@ -15,44 +15,51 @@ import (
 //   - those, without a closing where(resolve() is T) of its own (patient; subject): their references to T, and a field of its
 //     own for the few references of which the bytes do not tell the type.
 //
-// An earlier definition never comes to read a later one with an equal expression, so a parameter added at run time moves no
-// rows of those that were there.
+// An earlier definition never comes to read a later one with an equal expression. A custom parameter is settled after all published ones, and
+// they never come to read it: so one that is added at run time moves no rows of those that were there.
 func share(params []*parameter) {
 	byWidth := slices.Clone(params)
 	slices.SortStableFunc(byWidth, func(a, b *parameter) int { return len(a.atoms) - len(b.atoms) })
 	for i, p := range byWidth {
 		p.sources = []source{{field: p.code}}
-		if p.kind.rows == nil {
-			continue
-		}
-		bases, only := p.restriction()
-		if only != "" && ambiguousSuffix(only) {
-			continue
-		}
-		// All candidates are settled: those of fewer atoms, and for a restricted parameter the unrestricted of as many.
-		var candidates []*parameter
-		for j, q := range byWidth {
-			if q == p || q.kind != p.kind || only == "" && j >= i {
-				continue
-			}
-			if _, o := q.restriction(); o != "" {
-				continue
-			}
-			if len(q.atoms) <= len(bases) && !slices.ContainsFunc(q.atoms, func(a atom) bool { return !slices.Contains(bases, a.text) }) {
-				candidates = append(candidates, q)
-			}
-		}
-		if cover := coverOf(bases, candidates); cover != nil {
-			p.sources = nil
-			for _, q := range cover {
-				p.sources = append(p.sources, source{field: q.code, only: only})
-			}
-			if only != "" {
-				p.sources = append(p.sources, source{field: p.code, rest: true})
-			}
+		if _, only := p.restriction(); only == "" {
+			p.cover(byWidth[:i])
+		} else {
+			p.cover(byWidth)
 		}
 	}
 	settle(byWidth)
+}
+
+// cover has p read the fields of others, if some of them together select what it does. Those must not come to read p.
+func (p *parameter) cover(others []*parameter) {
+	bases, only := p.restriction()
+	if p.kind.rows == nil || only != "" && ambiguousSuffix(only) {
+		return
+	}
+	var candidates []*parameter
+	for _, q := range others {
+		if q == p || q.kind != p.kind {
+			continue
+		}
+		if _, o := q.restriction(); o != "" {
+			continue
+		}
+		if len(q.atoms) <= len(bases) && !slices.ContainsFunc(q.atoms, func(a atom) bool { return !slices.Contains(bases, a.text) }) {
+			candidates = append(candidates, q)
+		}
+	}
+	cover := coverOf(bases, candidates)
+	if cover == nil {
+		return
+	}
+	p.sources = nil
+	for _, q := range cover {
+		p.sources = append(p.sources, source{field: q.code, only: only})
+	}
+	if only != "" {
+		p.sources = append(p.sources, source{field: p.code, rest: true})
+	}
 }
 
 // mixed stands for a parameter of which some atoms are restricted and others are not, or differently.
