@@ -10,6 +10,7 @@ func standard(c *Config, p *pages, from references) []Operation {
 		{Name: "filter", Definition: ownDefinition + "filter", On: Type, Do: filter(c, p)},
 		{Name: "everything", Definition: definition + "Patient-everything", On: Type | Instance, Types: []string{"Patient"}, Do: everything(c, p)},
 		{Name: "everything", Definition: definition + "Encounter-everything", On: Instance, Types: []string{"Encounter"}, Do: everything(c, p)},
+		{Name: "lastn", Definition: definition + "Observation-lastn", On: Type, Types: []string{"Observation"}, Do: lastn(c, p)},
 	}
 }
 
