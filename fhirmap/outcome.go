@@ -30,6 +30,7 @@ const (
 	CodeConflict     Code = "conflict"   // version, reference
 	CodeSecurity     Code = "security"
 	CodeLogin        Code = "login"
+	CodeExpired      Code = "expired" // of a login
 	CodeForbidden    Code = "forbidden"
 	CodeThrottled    Code = "throttled"
 	CodeTransient    Code = "transient" // try again

@@ -22,6 +22,7 @@ var statuses = map[fhirmap.Code]int{
 	fhirmap.CodeProcessing:   http.StatusUnprocessableEntity,
 	fhirmap.CodeTooCostly:    http.StatusUnprocessableEntity,
 	fhirmap.CodeLogin:        http.StatusUnauthorized,
+	fhirmap.CodeExpired:      http.StatusUnauthorized,
 	fhirmap.CodeSecurity:     http.StatusForbidden,
 	fhirmap.CodeForbidden:    http.StatusForbidden,
 	fhirmap.CodeNotFound:     http.StatusNotFound,
@@ -88,7 +89,12 @@ func explain(err error) (r *refusal, unknown bool) {
 	}
 	var o *fhirmap.Outcome
 	if errors.As(err, &o) {
-		return outcome(o), false
+		r = outcome(o)
+		var c challenger
+		if errors.As(err, &c) {
+			r.with("WWW-Authenticate", c.Challenge())
+		}
+		return r, false
 	}
 	for _, s := range sentinels {
 		if !errors.Is(err, s.err) {
@@ -106,6 +112,9 @@ func explain(err error) (r *refusal, unknown bool) {
 	}
 	return ownFault(), true
 }
+
+// challenger is an error that says what a client must do to be let in (RFC 6750 section 3).
+type challenger interface{ Challenge() string }
 
 func ownFault() *refusal {
 	return refuse(http.StatusInternalServerError, fhirmap.CodeException,
