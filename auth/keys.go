@@ -58,7 +58,7 @@ var errDown = errors.New("the issuer cannot be asked")
 
 // VerifySignature returns the payload of a token that one of the keys has signed.
 func (k *keys) VerifySignature(ctx context.Context, token string) ([]byte, error) {
-	jws, err := jose.ParseSigned(token, k.algorithms)
+	jws, err := jose.ParseSignedCompact(token, k.algorithms)
 	if err != nil || len(jws.Signatures) != 1 {
 		return nil, errors.New("it is not signed once")
 	}

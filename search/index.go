@@ -23,7 +23,7 @@ type indexer struct {
 }
 
 // patientField holds a Ref of every Patient in whose compartment a resource lies.
-const patientField = "_patient"
+const patientField = PatientField
 
 // index is Catalog.Rows.
 func (c *edition) index(id string, r *fhirmap.Resource) ([]driver.Row, error) {
@@ -38,6 +38,7 @@ func (c *edition) index(id string, r *fhirmap.Resource) ([]driver.Row, error) {
 		}
 	}
 	x.compartment(s, driver.Key{Type: r.Type(), ID: id})
+	x.owner(r)
 	return x.rows, nil
 }
 

@@ -36,6 +36,7 @@ package search
 
 import (
 	"fmt"
+	"maps"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -220,7 +221,9 @@ func NewCatalog(params []r4.SearchParameter, o Options) (*Catalog, error) {
 
 // patientCompartment returns, by resource type, the codes of the parameters that put a resource into a Patient's compartment.
 func patientCompartment() map[string][]string {
-	return compartmentOf("Patient").Resources
+	all := maps.Clone(compartmentOf("Patient").Resources)
+	maps.Copy(all, beyondDefinition)
+	return all
 }
 
 // Parameter is what the catalog can do with one search parameter of one type: what a CapabilityStatement may claim. Its slices

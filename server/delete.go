@@ -23,6 +23,9 @@ func remove(c *Config, from references) Preparation {
 		if err != nil {
 			return Plan{}, err
 		}
+		if err := tx.May(storage.Delete, r.Type); err != nil { // also of what is not there
+			return Plan{}, err
+		}
 		head, err := tx.Head(r.Key())
 		if err != nil && !errors.Is(err, driver.ErrNotFound) {
 			return Plan{}, err

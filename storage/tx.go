@@ -27,6 +27,12 @@ type Tx struct {
 // Now names the snapshot that a View reads.
 func (tx *Tx) Now() driver.Snapshot { return tx.r.Now() }
 
+// May tells whether the caller may do something with any record of a type at all: nil, or the error that he is told.
+func (tx *Tx) May(action Action, typ string) error {
+	_, err := tx.narrow.of(action, typ)
+	return err
+}
+
 // Get returns the current version of a resource. One that was deleted comes with Deleted set, if the version before it was
 // visible. driver.ErrNotFound if there is none, or none that the caller may read.
 func (tx *Tx) Get(k driver.Key) (driver.Record, error) {
@@ -141,6 +147,36 @@ func (g *graph) Matches(typ, id string, q driver.Query) bool {
 func (g *graph) Referring(typ, field string, ref []byte, q driver.Query) bool {
 	at := driver.Lookup{Field: field, Op: driver.EQUAL, Values: []driver.Value{driver.Point(ref)}}
 	n, err := g.tx.r.Count(driver.Find{Type: typ, Where: and(at, q)})
+	g.err = errors.Join(g.err, err)
+	return n > 0
+}
+
+// earlier answers the joins of an Access query about what a transaction writes, as if it had written nothing but what is new: what was
+// there when the transaction began is judged by how it was.
+type earlier struct{ graph }
+
+func (g *earlier) Matches(typ, id string, q driver.Query) bool {
+	if !g.was(driver.Key{Type: typ, ID: id}) {
+		return g.graph.Matches(typ, id, q)
+	}
+	n, err := g.tx.r.Count(driver.Find{Type: typ, Where: and(driver.IDs{id}, q), At: g.tx.r.Now()})
+	g.err = errors.Join(g.err, err)
+	return n > 0
+}
+
+func (g *earlier) Referring(typ, field string, ref []byte, q driver.Query) bool {
+	if k, ok := driver.ParseRef(ref); !ok || !g.was(k) {
+		return g.graph.Referring(typ, field, ref, q)
+	}
+	at := driver.Lookup{Field: field, Op: driver.EQUAL, Values: []driver.Value{driver.Point(ref)}}
+	n, err := g.tx.r.Count(driver.Find{Type: typ, Where: and(at, q), At: g.tx.r.Now()})
+	g.err = errors.Join(g.err, err)
+	return n > 0
+}
+
+// was reports whether a record was there when the transaction began.
+func (g *earlier) was(k driver.Key) bool {
+	n, err := g.tx.r.Count(driver.Find{Type: k.Type, Where: driver.IDs{k.ID}, At: g.tx.r.Now()})
 	g.err = errors.Join(g.err, err)
 	return n > 0
 }

@@ -59,6 +59,7 @@ func (tx *Tx) fresh(d Draft) error {
 type written struct {
 	key    driver.Key
 	action Action
+	rows   []driver.Row
 }
 
 // Put writes the next version of a resource: the Draft, stamped with its id, the version and the time of the change. base is the
@@ -81,7 +82,7 @@ func (tx *Tx) Put(d Draft, base uint64) (driver.Record, error) {
 	if err := tx.w.Put(rec, rows); err != nil {
 		return driver.Record{}, err
 	}
-	tx.wrote = append(tx.wrote, written{d.Key, action})
+	tx.wrote = append(tx.wrote, written{d.Key, action, rows})
 	tx.touch(d.Key)
 	return rec, nil
 }
@@ -144,6 +145,7 @@ func (tx *Tx) replaces(k driver.Key, base uint64) (driver.Record, Action, error)
 		head, action, err = driver.Record{}, Create, nil
 	case err == nil && head.Deleted:
 		action = Create
+		_, err = tx.Head(k) // by its id nobody takes over what was not his, nor what still refers to it
 	case err == nil:
 		head, err = tx.acts(Update, k)
 	}
@@ -180,7 +182,8 @@ func (tx *Tx) acts(action Action, k driver.Key) (driver.Record, error) {
 }
 
 // confirm asks whether all that was written lies within the access. It is asked last, since one record of a transaction may be what
-// lets the caller see another.
+// lets the caller see another. But it may only be another that is new as well: of what was there before, a record lies within the
+// access only if it would without the transaction. Else a caller who writes that he treats a patient could see that patient from then on.
 func (tx *Tx) confirm() error {
 	for _, w := range tx.wrote {
 		where, err := tx.narrow.of(w.action, w.key.Type)
@@ -198,6 +201,11 @@ func (tx *Tx) confirm() error {
 			continue
 		}
 		ok, err := tx.matches(w.key.Type, w.key.ID, where)
+		if ok && err == nil {
+			g := earlier{graph{tx: tx}}
+			ok = driver.Match(w.key, w.rows, where, &g)
+			err = g.err
+		}
 		if err != nil {
 			return err
 		}
