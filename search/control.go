@@ -120,7 +120,7 @@ func sortControl(s *Search, a *ask, value string, o ParseOptions) (string, *fhir
 		if p.kind != ids {
 			order.Field = p.sources[0].field
 		}
-		if !slices.ContainsFunc(s.Sort, func(o driver.Order) bool { return o.Field == order.Field }) {
+		if !slices.Contains(s.Sort, order) {
 			s.Sort = append(s.Sort, order)
 		}
 	}

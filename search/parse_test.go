@@ -86,7 +86,7 @@ func TestControls(t *testing.T) {
 		{"_count=0", Search{Count: 0}},
 		{"_count=99999", Search{Count: 1000}},
 		{"_sort=birthdate", Search{Count: 50, Sort: []driver.Order{asc}}},
-		{"_sort=-birthdate,_id,-_lastUpdated,birthdate", Search{Count: 50, Sort: []driver.Order{desc, {}, {Field: "_lastUpdated", Desc: true}}}},
+		{"_sort=-birthdate,_id,-_lastUpdated,birthdate,_id", Search{Count: 50, Sort: []driver.Order{desc, {}, {Field: "_lastUpdated", Desc: true}, asc}}},
 		{"_sort=family&_sort=-phonetic", Search{Count: 50, Sort: []driver.Order{{Field: "family"}, {Field: "name", Desc: true}}}},
 		{"_total=accurate", Search{Count: 50, Total: TotalAccurate}},
 		{"_summary=count&_count=7", Search{Summary: "count"}},
@@ -152,6 +152,7 @@ func TestRefused(t *testing.T) {
 		{"_sort=nam", fhirmap.CodeNotSupported, "it can by _id"},
 		{"_sort=code-value-quantity", fhirmap.CodeNotSupported, "it can by"},
 		{"_sort=combo-code", fhirmap.CodeNotSupported, "it can by"},
+		{"_sort=patient", fhirmap.CodeNotSupported, "it can by"}, // subject's field, which has groups and devices too
 		{"_sort=", fhirmap.CodeNotSupported, "it can by"},
 		{"code=" + strings.Repeat("a", 70_000), fhirmap.CodeTooLong, "bytes"},
 		{"code=a" + strings.Repeat(",a", 2000), fhirmap.CodeTooLong, "2000"},

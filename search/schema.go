@@ -55,13 +55,16 @@ type selector struct {
 	path  *fhirmap.Path
 }
 
-// sortable reports whether _sort takes the parameter: its values must stand in one field.
+// sortable reports whether _sort takes the parameter: its values must stand in one field, and nothing else in that.
 func (p *parameter) sortable() bool {
 	if !p.kind.sortable {
 		return false
 	}
 	n := 0
 	for _, s := range p.sources {
+		if s.only != "" {
+			return false
+		}
 		if !s.rest {
 			n++
 		}
