@@ -67,6 +67,7 @@ var walls = []layer{
 	{"github.com/dgraph-io/...", []string{"storage/badger"}},
 	{"github.com/jackc/...", []string{"storage/postgres"}},
 	{"github.com/coreos/go-oidc/...", []string{"auth"}},
+	{"github.com/zitadel/oidc/...", []string{"auth/smart"}},
 	{"github.com/alecthomas/kong", []string{"cmd/hob"}},
 }
 
