@@ -51,6 +51,11 @@ func house(c *Config, m *metrics) gin.HandlerFunc {
 			m.observe(g, took)
 			line(c.Log, g, id, took)
 		}()
+		if no := addressed(c.Hosts, g.Request); no != nil && !probe(g) {
+			fail(g, media{kind: FHIR}, no)
+			g.Abort()
+			return
+		}
 		if len(g.Request.RequestURI) > c.Limits.URL {
 			fail(g, media{kind: FHIR}, refuse(http.StatusRequestURITooLong, fhirmap.CodeTooLong,
 				"the URL is longer than %d bytes; a search may be sent by POST to _search", c.Limits.URL))
@@ -60,6 +65,9 @@ func house(c *Config, m *metrics) gin.HandlerFunc {
 		g.Next()
 	}
 }
+
+// probe reports whether a request only asks how the server is. Such are sent to addresses, not to names.
+func probe(g *gin.Context) bool { return g.FullPath() == "/livez" || g.FullPath() == "/readyz" }
 
 // panicked says what happened without the values that happened to be at hand, unless the run time made the text.
 func panicked(p any) string {

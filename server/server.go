@@ -44,6 +44,8 @@ type Config struct {
 	Caller func(*http.Request) (Caller, error)
 
 	Operations []Operation
+	Hosts      []string       // names and addresses that requests may be sent to, without ports; none: any
+	Origins    []string       // whose pages may read answers in a browser, as https://app.example or http://127.0.0.1:*; none: no other's; "*": all
 	Base       *url.URL       // the FHIR base as clients see it, https://ehr.example/fhir; nil: taken from each request
 	Proxies    []netip.Prefix // whose X-Forwarded-Proto and X-Forwarded-Host are believed where Base is nil
 	Policy     Policy
@@ -95,6 +97,8 @@ type Limits struct {
 	Jobs       int           // Bundles processed in the background at once
 	Background time.Duration // for each of them
 	Deadline   time.Duration // from the end of a request's header to its commit
+	Rate       float64       // requests a second of one caller, in the long run; 0: as many as he likes
+	Burst      int           // of one caller's at once, where there is a Rate; 0: what the rate gives in ten seconds
 }
 
 // defaults are the Limits of a server that was told nothing.
@@ -120,6 +124,7 @@ func (l Limits) filled() Limits {
 	fill(&l.Jobs, defaults.Jobs)
 	fill(&l.Background, defaults.Background)
 	fill(&l.Deadline, defaults.Deadline)
+	fill(&l.Burst, max(1, int(10*l.Rate)))
 	return l
 }
 
@@ -154,6 +159,7 @@ func New(c Config) http.Handler {
 	if c.Caller == nil {
 		c.Caller = func(*http.Request) (Caller, error) { return Caller{}, errNobody }
 	}
+	c.Caller = throttled(c)
 	if len(c.Key) == 0 {
 		c.Key = make([]byte, 32)
 		rand.Read(c.Key)
@@ -176,7 +182,7 @@ func New(c Config) http.Handler {
 	g.GET("/readyz", ready(c.Store, c.Done))
 	g.GET("/metrics", gin.WrapH(m.handler()))
 	mount(g.Group(Prefix), &c, table(&c, p))
-	return compressed(trimmed(g))
+	return crossOrigin(c.Origins, compressed(trimmed(g)))
 }
 
 // trimmed drops a slash at the end of the path: many clients write the base with one.

@@ -41,6 +41,7 @@ type serve struct {
 	Drain     time.Duration `default:"1s" help:"On SIGTERM and SIGINT /readyz answers 503 for so long before connections are refused, so that a load balancer takes notice."`
 	Grace     time.Duration `default:"20s" help:"How long requests under way may go on after that."`
 
+	EdgeKeys   edgeKeys   `embed:"" group:"Between clients and the server"`
 	StoreKeys  storeKeys  `embed:"" group:"Store"`
 	LimitKeys  limitKeys  `embed:"" group:"Limits"`
 	PolicyKeys policyKeys `embed:"" group:"What FHIR leaves to the server"`
@@ -145,7 +146,11 @@ func (s *serve) Run(p *process, c *kong.Context) error {
 		return fmt.Errorf("listen on %s: %w; choose another with --listen", s.Listen, bare(err))
 	}
 	defer l.Close()
-	base := "http://" + l.Addr().String() + server.Prefix
+	secure, err := s.EdgeKeys.tls(log)
+	if err != nil {
+		return err
+	}
+	base := s.EdgeKeys.scheme() + "://" + l.Addr().String() + server.Prefix
 	store, catalog, err := s.open(log, base)
 	if err != nil {
 		return err
@@ -155,10 +160,15 @@ func (s *serve) Run(p *process, c *kong.Context) error {
 	if err != nil {
 		return err
 	}
+	config.Hosts = s.EdgeKeys.hosts(address, s.Base)
+	if config.Origins, err = s.EdgeKeys.origins(s.Auth); err != nil {
+		return err
+	}
 	done := make(chan struct{})
 	config.Done = done
 	h := &http.Server{
 		Handler:        server.New(config),
+		TLSConfig:      secure,
 		ReadTimeout:    s.LimitKeys.Deadline,
 		WriteTimeout:   s.LimitKeys.Deadline + slowReader,
 		IdleTimeout:    2 * time.Minute,
@@ -166,7 +176,13 @@ func (s *serve) Run(p *process, c *kong.Context) error {
 		ErrorLog:       slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 	}
 	failed := make(chan error, 1)
-	go func() { failed <- h.Serve(l) }()
+	go func() {
+		if secure != nil {
+			failed <- h.ServeTLS(l, "", "")
+		} else {
+			failed <- h.Serve(l)
+		}
+	}()
 	log.Info("listening", "address", l.Addr().String(), "base", base)
 	if s.LogFormat != "json" && isTerminal(p.err) || s.LogFormat == "text" {
 		fmt.Fprintf(p.err, welcome, base, s.StoreKeys.Store, s.Auth, base, base)
@@ -260,6 +276,7 @@ func (s *serve) config(ctx context.Context, store *storage.Store, catalog *searc
 			Rows: l.RowBudget, Total: l.TotalBudget, Within: l.WriteBudget, Codes: l.MaxCodes, Cascade: l.MaxCascade,
 			Included: l.MaxIncluded, Rounds: l.MaxRounds,
 			Entries: l.MaxEntries, Deadline: l.Deadline, Hold: l.MaxHold, Jobs: l.Jobs, Background: l.JobTime,
+			Rate: s.EdgeKeys.Rate, Burst: s.EdgeKeys.Burst,
 		},
 	}
 	if s.Base != "" {
