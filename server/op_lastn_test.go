@@ -2,13 +2,10 @@ package server_test
 
 import (
 	"fmt"
-	"math/rand/v2"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/hob-fhir/hob/server"
 )
@@ -133,12 +130,7 @@ func TestLastnRefused(t *testing.T) {
 
 // TestLastnRandom compares with a plain count over codings that are linked at random.
 func TestLastnRandom(t *testing.T) {
-	seed := uint64(time.Now().UnixNano())
-	if s := os.Getenv("HOB_SEED"); s != "" {
-		seed, _ = strconv.ParseUint(s, 10, 64)
-	}
-	t.Logf("HOB_SEED=%d", seed)
-	rnd := rand.New(rand.NewPCG(seed, 1))
+	rnd := seedOf(t)
 	for range 20 {
 		f := open(t, nil)
 		const n = 12
