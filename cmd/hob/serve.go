@@ -13,6 +13,7 @@ import (
 	"os"
 	"runtime/debug"
 	"slices"
+	"strings"
 	"time"
 	_ "time/tzdata" // an image of Hob has no time zones of its own
 
@@ -33,7 +34,7 @@ type serve struct {
 	Listen       string         `default:"127.0.0.1:8080" help:"Address and port to listen on. The FHIR base is at /fhir."`
 	Base         string         `placeholder:"URL" help:"The FHIR base as clients see it, https://ehr.example/fhir. Without it, it is taken from each request. References below it, or else below the address listened on, are this server's own."`
 	Proxies      []netip.Prefix `placeholder:"CIDR,..." help:"Proxies whose X-Forwarded-Proto and X-Forwarded-Host are believed where base is not set, as 10.0.0.0/8."`
-	Auth         string         `default:"off" placeholder:"off|dev|FILE" help:"Who may do what. off: everyone everything. dev is the same as off until access control is built, and a FILE is refused until then."`
+	Auth         string         `default:"off" placeholder:"off|dev|FILE" help:"Who may do what. off: everyone everything. FILE: those with a token of an issuer that the file names, see docs/access.md. dev is the same as off until the embedded authorization server is built."`
 	InsecureOpen bool           `help:"Let everyone who reaches a listen address beyond loopback read and change everything, where auth is off."`
 
 	LogFormat string        `enum:"auto,text,json" default:"auto" help:"Form of the log on standard error: text, json, or auto, which is text on a terminal and json elsewhere."`
@@ -164,10 +165,19 @@ func (s *serve) Run(p *process, c *kong.Context) error {
 	if config.Origins, err = s.EdgeKeys.origins(s.Auth); err != nil {
 		return err
 	}
+	who, err := s.access(p, store, catalog, cmp.Or(strings.TrimRight(s.Base, "/"), base), log)
+	if err != nil {
+		return err
+	}
+	config.Caller = who.caller
 	done := make(chan struct{})
 	config.Done = done
+	handler := server.New(config)
+	if who.front != nil {
+		handler = who.front(handler)
+	}
 	h := &http.Server{
-		Handler:        server.New(config),
+		Handler:        handler,
 		TLSConfig:      secure,
 		ReadTimeout:    s.LimitKeys.Deadline,
 		WriteTimeout:   s.LimitKeys.Deadline + slowReader,
@@ -228,14 +238,11 @@ func (s *serve) stop(h *http.Server, store *storage.Store, log *slog.Logger) err
 
 // address resolves the listen address, and refuses one beyond loopback where nobody is asked who he is.
 func (s *serve) address() (*net.TCPAddr, error) {
-	if s.Auth != "off" && s.Auth != "dev" {
-		return nil, fmt.Errorf("auth %s: access control by a file is not built yet; off and dev are what there is", s.Auth)
-	}
 	a, err := net.ResolveTCPAddr("tcp", s.Listen)
 	if err != nil {
 		return nil, fmt.Errorf("listen on %s: %w; an address and a port are needed, as 127.0.0.1:8080", s.Listen, bare(err))
 	}
-	if !a.IP.IsLoopback() && !s.InsecureOpen {
+	if (s.Auth == "off" || s.Auth == "dev") && !a.IP.IsLoopback() && !s.InsecureOpen {
 		return nil, fmt.Errorf("auth is %s and %s can be reached from other machines: everyone there could read and change everything; "+
 			"listen on 127.0.0.1, or say --insecure-open if that is meant", s.Auth, s.Listen)
 	}
@@ -265,7 +272,6 @@ func (s *serve) config(ctx context.Context, store *storage.Store, catalog *searc
 	l := s.LimitKeys
 	c := server.Config{
 		Store: store, Catalog: catalog, Proxies: s.Proxies, Key: key, Version: v, Log: log,
-		Caller: server.Everyone,
 		Policy: server.Policy{
 			Referential: s.PolicyKeys.Referential == "strict", Cascade: s.PolicyKeys.Cascade,
 			NoClientIDs: s.PolicyKeys.ClientIDs == "refuse", Lenient: s.PolicyKeys.Handling == "lenient",

@@ -55,7 +55,7 @@ func TestRefused(t *testing.T) {
 		{name: "number in a file", file: "max-depth: deep\n", code: 80, say: []string{"max-depth"}},
 		{name: "word", args: []string{"--referential=loose"}, code: 80, say: []string{"--referential", "free", "strict"}},
 		{name: "proxies", args: []string{"--proxies=10.0.0.0/8,nets"}, code: 80, say: []string{"--proxies"}},
-		{name: "auth file", args: []string{"--auth=users.json"}, code: 1, say: []string{"auth users.json", "off and dev"}},
+		{name: "auth file", args: []string{"--auth=users.json"}, code: 1, say: []string{"users.json", "no such file", "off, dev or a FILE"}},
 		{name: "open to all", args: []string{"--listen=0.0.0.0:0"}, code: 1, say: []string{"auth is off", "--insecure-open"}},
 		{name: "open to all by name", args: []string{"--listen=:0", "--auth=dev"}, code: 1, say: []string{"auth is dev", "--insecure-open"}},
 		{name: "no port", args: []string{"--listen=127.0.0.1"}, code: 1, say: []string{"listen on 127.0.0.1", "a port"}},
