@@ -25,7 +25,9 @@ type Server struct {
 	System     []string // interaction codes of system level: history-system, transaction, ...
 	Types      []string // interaction codes of every resource type: read, create, ...
 	Operations []Operation
-	NoUpdate   bool // an update does not create
+
+	Compartments []string // types whose compartments are searched
+	NoUpdate     bool     // an update does not create
 
 	ConditionalCreate, ConditionalUpdate bool
 	ConditionalDelete                    string // a code of conditional-delete-status; "": not-supported
@@ -65,6 +67,7 @@ type (
 		Resource    []resource    `json:"resource"`
 		Interaction []interaction `json:"interaction,omitempty"`
 		Operation   []operation   `json:"operation,omitempty"`
+		Compartment []string      `json:"compartment,omitempty"`
 	}
 	resource struct {
 		Type              string        `json:"type"`
@@ -112,6 +115,9 @@ func CapabilityStatement(s Server) ([]byte, error) {
 		if op.System {
 			r.Operation = append(r.Operation, operation{op.Name, op.Definition})
 		}
+	}
+	for _, typ := range s.Compartments { // whose definitions are named as relatedPerson
+		r.Compartment = append(r.Compartment, "http://hl7.org/fhir/CompartmentDefinition/"+strings.ToLower(typ[:1])+typ[1:])
 	}
 	for _, typ := range fhirmap.ResourceTypes() {
 		r.Resource = append(r.Resource, s.resource(typ))

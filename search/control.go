@@ -96,31 +96,27 @@ func elementsControl(s *Search, a *ask, value string, _ ParseOptions) (string, *
 
 // sortControl reads the sort keys: codes of parameters, the later ones for what the earlier leave equal, descending after a -.
 func sortControl(s *Search, a *ask, value string, o ParseOptions) (string, *fhirmap.Outcome) {
-	var understood []string
+	var understood, keys []string
 	for key := range strings.SplitSeq(value, ",") {
 		code, desc := strings.CutPrefix(strings.TrimSpace(key), "-")
 		p := a.schema.params[code]
 		switch {
 		case p == nil && a.schema.awaited[code] != nil:
 			return "", a.wait(a.schema.awaited[code])
-		case p == nil && o.Lenient:
+		case o.Lenient && !a.everywhere(code, known):
 			s.Ignored = append(s.Ignored, "_sort="+key)
 			continue
-		case p == nil || !p.sortable():
-			var known []string
-			for _, c := range a.schema.codes {
-				if a.schema.params[c].sortable() {
-					known = append(known, c)
-				}
-			}
-			return "", a.fail(fhirmap.CodeNotSupported, "%s cannot be sorted by %q; it can by %s", a.schema.typ, code, strings.Join(known, ", "))
+		case !a.everywhere(code, (*parameter).sortable):
+			return "", a.fail(fhirmap.CodeNotSupported, "%s cannot be sorted by %q; it can by %s",
+				strings.Join(a.peers, ", "), code, strings.Join(a.common((*parameter).sortable), ", "))
 		}
 		understood = append(understood, key)
 		order := driver.Order{Desc: desc}
 		if p.kind != ids {
 			order.Field = p.sources[0].field
 		}
-		if !slices.Contains(s.Sort, order) {
+		if !slices.Contains(keys, key) { // not by the field: several types may have one for two codes, or two
+			keys = append(keys, key)
 			s.Sort = append(s.Sort, order)
 		}
 	}

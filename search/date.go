@@ -27,6 +27,9 @@ var dates = &kind{
 	show:        showInstant,
 }
 
+// lastUpdatedField holds when a resource was written.
+const lastUpdatedField = "_lastUpdated"
+
 // lastUpdated is _lastUpdated: storage writes its row, for it sets the time.
 var lastUpdated = &kind{
 	name:        dates.name,

@@ -62,7 +62,7 @@ func kindOf(def *r4.SearchParameter) *kind {
 	switch def.Code {
 	case "_id":
 		return ids
-	case "_lastUpdated":
+	case lastUpdatedField:
 		return lastUpdated
 	}
 	for _, k := range kinds() {

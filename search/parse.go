@@ -17,6 +17,8 @@ type Pair struct{ Name, Value string }
 type ParseOptions struct {
 	Lenient bool  // unknown parameters are ignored and named in Search.Ignored: Prefer: handling=lenient
 	Terms   Terms // what :in, :not-in, :above and :below of tokens ask
+
+	peers []string // the types that are searched together; nil: one alone
 }
 
 // Clause is what one parameter asks for.
@@ -40,11 +42,24 @@ type Search struct {
 	Ignored  []string // names of unknown parameters that were ignored
 }
 
+// Narrow adds what must hold besides the parameters.
+func (s *Search) Narrow(by Clause) {
+	s.Clauses = append([]Clause{by}, s.Clauses...)
+	if s.Where == nil {
+		s.Where = by.Query
+	} else {
+		s.Where = driver.And{by.Query, s.Where}
+	}
+}
+
 // parse is Catalog.Parse.
 func (c *edition) parse(typ string, pairs []Pair, o ParseOptions) (*Search, error) {
 	schema := c.types[typ]
 	if schema == nil {
 		return nil, fhirmap.Errorf(fhirmap.CodeNotSupported, "", "%q is no resource type of FHIR R4", typ)
+	}
+	if o.peers == nil {
+		o.peers = []string{typ}
 	}
 	s := &Search{Type: typ, Count: c.options.DefaultCount}
 	var where driver.And
@@ -52,7 +67,7 @@ func (c *edition) parse(typ string, pairs []Pair, o ParseOptions) (*Search, erro
 	seen := map[string]bool{}
 	steps := 0
 	for _, p := range pairs {
-		a := &ask{edition: c, schema: schema, name: p.Name, terms: o.Terms, peers: []string{typ}, steps: &steps}
+		a := &ask{edition: c, schema: schema, name: p.Name, terms: o.Terms, peers: o.peers, steps: &steps}
 		code, _, modified := strings.Cut(p.Name, ":")
 		if control := controls[code]; control != nil {
 			if modified && !slices.Contains(iterates, code) {
@@ -175,7 +190,10 @@ func (a *ask) unknown(code string) *fhirmap.Outcome {
 	case code == "_has":
 		why = "_has is written _has:[type]:[reference]:[parameter]"
 	}
-	known := slices.Concat(a.schema.codes, controlNames(), slices.Collect(maps.Keys(specials())), []string{"_has"})
+	if len(a.peers) > 1 {
+		why += fmt.Sprintf(", and a parameter must be known for each of the %d types that are searched", len(a.peers))
+	}
+	known := slices.Concat(a.common(known), controlNames(), slices.Collect(maps.Keys(specials())), []string{"_has"})
 	slices.Sort(known)
 	a.absent = true
 	return fhirmap.Errorf(fhirmap.CodeNotSupported, "http."+a.name, "%s; known are %s", why, strings.Join(known, ", "))

@@ -140,6 +140,15 @@ func (c *Catalog) Parse(typ string, pairs []Pair, o ParseOptions) (*Search, erro
 	return e.parse(typ, pairs, o)
 }
 
+// ParseTypes is Parse of a search over several types (R4 3.1.1.3): one Search for each, in their order. Every parameter must be known for
+// each of them; in a lenient search one that is unknown for any is ignored for all.
+func (c *Catalog) ParseTypes(types []string, pairs []Pair, o ParseOptions) ([]*Search, error) {
+	return c.now().several(types, pairs, o)
+}
+
+// Placed makes what tells where the hits of a search stand in its order, for merging those of several types. It wants their bodies.
+func (c *Catalog) Placed(s *Search) func(driver.Hit) (Place, error) { return c.now().placed(s) }
+
 // Rows returns the index rows of a resource under the id that it has or will have, which need not be the one in its body: a posted
 // body may name any. Storage adds the row of the time that it decides (_lastUpdated). The error is an Outcome: too-long if there
 // are more than Options.MaxRows rows, not-supported if the type is no resource type.

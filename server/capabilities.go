@@ -10,6 +10,7 @@ import (
 
 	"github.com/hob-fhir/hob/conformance"
 	"github.com/hob-fhir/hob/fhirmap"
+	"github.com/hob-fhir/hob/search"
 	"github.com/hob-fhir/hob/storage"
 )
 
@@ -49,7 +50,7 @@ func capabilities(c *Config, routes []route) Interaction {
 func claims(c *Config, routes []route) conformance.Server {
 	s := conformance.Server{
 		Version: c.Version, Date: c.Built, Catalog: c.Catalog, Formats: slices.Clone(jsonTypes), NoUpdate: c.Policy.NoClientIDs,
-		ConditionalDelete: string(c.Policy.ConditionalDelete),
+		ConditionalDelete: string(c.Policy.ConditionalDelete), Compartments: search.Owners(),
 	}
 	if c.Base != nil {
 		s.Base = strings.TrimRight(c.Base.String(), "/")

@@ -80,7 +80,7 @@ func TestClaims(t *testing.T) {
 	requests := map[string][2]string{ // interaction code: method, path below the type
 		"read": {"GET", "/x"}, "vread": {"GET", "/x/_history/1"}, "update": {"PUT", "/x"}, "delete": {"DELETE", "/x"},
 		"create": {"POST", ""}, "search-type": {"GET", "?_count=0"}, "history-instance": {"GET", "/x/_history"}, "history-type": {"GET", "/_history"},
-		"history-system": {"GET", "/_history"}, "transaction": {"POST", ""}, "batch": {"POST", ""}, "patch": {"PATCH", "/x"},
+		"history-system": {"GET", "/_history"}, "search-system": {"GET", "?_count=0"}, "transaction": {"POST", ""}, "batch": {"POST", ""}, "patch": {"PATCH", "/x"},
 	}
 	ask := func(base, code string) {
 		r, ok := requests[code]

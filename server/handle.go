@@ -27,7 +27,7 @@ func handle(c *Config, routes []route) gin.HandlerFunc {
 // answer takes an HTTP request through its interaction. m becomes what the client wants to be answered in as soon as that is known.
 func answer(c *Config, routes []route, g *gin.Context, m *media) (*Response, error) {
 	r := &Request{
-		Method: g.Request.Method, Type: g.Param("type"), ID: g.Param("id"), Version: g.Param("version"), Header: g.Request.Header,
+		Method: g.Request.Method, Type: g.Param("type"), ID: g.Param("id"), Version: g.Param("version"), Member: g.Param("member"), Header: g.Request.Header,
 		Limits: fhirmap.Limits{Depth: c.Limits.Depth, Bytes: int(c.Limits.Body)},
 	}
 	if r.Method == http.MethodHead {

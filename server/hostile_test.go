@@ -96,7 +96,7 @@ func TestHostileRequests(t *testing.T) {
 		{"GET", "/fhir/Patient/a%00b", "", 400},
 		{"GET", "/fhir/Patient/a%0d%0aSet-Cookie:x", "", 400},
 		{"GET", "/fhir/%ff%fe/1", "", 404},
-		{"GET", "/fhir/Patient/_history/1", "", 404},
+		{"GET", "/fhir/Patient/_history/1", "", 400},
 		{"GET", "/fhir/_key/page", "", 404},
 		{"GET", "/fhir/_key", "", 404},
 		{"GET", "/fhir/_key/_history", "", 404},

@@ -41,6 +41,8 @@ func lookup(routes []route, method, path string, r *Request) ([]route, error) {
 			r.ID = parts[i]
 		case ":version":
 			r.Version = parts[i]
+		case ":member":
+			r.Member = parts[i]
 		}
 	}
 	var found []route
@@ -60,7 +62,7 @@ func fits(pattern string, parts []string) int {
 		case n == len(parts):
 			return -1
 		case strings.HasPrefix(name, ":"):
-			if parts[n] == "" {
+			if parts[n] == "" || name == ":member" && strings.HasPrefix(parts[n], "$") {
 				return -1
 			}
 		case name == parts[n]:

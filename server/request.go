@@ -36,6 +36,7 @@ type Request struct {
 	Type    string // "" at system level
 	ID      string // "" at system and type level; a create may be given the id it is to use
 	Version string // of a vread, as written
+	Member  string // of a search in a compartment: the type that is searched, or *
 	Query   []search.Pair
 	Form    string      // _format and _pretty as they were given, for the links
 	Page    string      // the sealed place of a page link, "" for the first page

@@ -63,6 +63,7 @@ type route struct {
 func table(c *Config, p *pages) []route {
 	from := referrers(c.Catalog)
 	s, h, d, pt := searchType(c, p), history(c, p), remove(c, from), patch(c)
+	system, compartment := searchSystem(c, p), searchCompartment(c, p)
 	c.Operations = append(standard(c, p, from), c.Operations...)
 	b := &bundles{Config: c, remove: d, patch: pt}
 	x := newAsync(b)
@@ -72,6 +73,8 @@ func table(c *Config, p *pages) []route {
 		{code: "batch", level: System, method: "POST", path: "", content: resource, exchange: x.exchange},
 		{level: System, method: "GET", path: "/_async/:id", exchange: x.status},
 		{level: System, method: "DELETE", path: "/_async/:id", exchange: x.cancel},
+		{code: "search-system", level: System, method: "GET", path: "", search: true, do: system},
+		{code: "search-system", level: System, method: "POST", path: "/_search", content: form, search: true, do: system},
 		{code: "history-system", level: System, method: "GET", path: "/_history", do: h},
 
 		{code: "search-type", level: Type, method: "GET", path: "/:type", search: true, do: s},
@@ -88,6 +91,8 @@ func table(c *Config, p *pages) []route {
 		{code: "patch", level: Instance, method: "PATCH", path: "/:type/:id", content: document, prepare: pt},
 		{code: "delete", level: Instance, method: "DELETE", path: "/:type/:id", prepare: d},
 		{code: "history-instance", level: Instance, method: "GET", path: "/:type/:id/_history", do: h},
+		{level: Instance, method: "GET", path: "/:type/:id/:member", search: true, do: compartment},
+		{level: Instance, method: "POST", path: "/:type/:id/:member/_search", content: form, search: true, do: compartment},
 	}
 	all := append(rest, route{level: System, method: "GET", path: "/metadata", open: true, do: capabilities(c, rest)})
 	all = append(all, operations(c.Operations)...)
@@ -159,6 +164,11 @@ func noRoute(c *gin.Context) {
 // noMethod answers 405; Gin has set Allow.
 func noMethod(c *gin.Context) {
 	allow := c.Writer.Header().Get("Allow")
+	if strings.Contains(c.Request.URL.Path, "/$") && !strings.Contains(allow, http.MethodPost) { // every operation that exists takes POST
+		c.Writer.Header().Del("Allow")
+		noRoute(c)
+		return
+	}
 	fail(c, media{kind: FHIR}, refuse(http.StatusMethodNotAllowed, fhirmap.CodeNotSupported,
 		"%s is not answered at this path; %s are", clip(c.Request.Method), allow))
 }

@@ -110,11 +110,16 @@ func results(tx *storage.Tx, c *Config, p *pages, r *Request, s *search.Search, 
 
 // subsetOf is what of each resource a search is to show.
 func subsetOf(r *Request, s *search.Search) (subset, error) {
+	part := shapeOf(s)
+	return part, part.known(r.Type)
+}
+
+func shapeOf(s *search.Search) subset {
 	part := subset{fhirmap.Summary(s.Summary), s.Elements}
 	if s.Summary == "count" || s.Summary == "false" {
 		part.summary = ""
 	}
-	return part, part.known(r.Type)
+	return part
 }
 
 // found appends the entries of a page of a search: the hits, what they include, and what was ignored.
@@ -241,7 +246,7 @@ func ignored(s *search.Search) *fhirmap.Outcome {
 	o := &fhirmap.Outcome{}
 	for _, name := range s.Ignored {
 		o.Issues = append(o.Issues, fhirmap.Issue{Severity: "warning", Code: fhirmap.CodeNotSupported,
-			Diagnostics: "the parameter " + clip(name) + " was ignored: it is not known for " + s.Type})
+			Diagnostics: "the parameter " + clip(name) + " was ignored: it is not known here"})
 	}
 	return o
 }

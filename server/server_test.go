@@ -237,7 +237,8 @@ type page struct {
 	Entry              []struct {
 		FullURL  string `json:"fullUrl"`
 		Resource *struct {
-			ID   string
+			ResourceType, ID string
+
 			Meta struct{ VersionID, LastUpdated string }
 		}
 		Search   struct{ Mode string }

@@ -17,12 +17,21 @@ import (
 // parse reads a search whose modifiers may ask for value sets and code systems: those that are stored, that the caller may search,
 // and as they are at a snapshot ("" is now). asked tells that one was needed.
 func (c *Config) parse(tx *storage.Tx, typ string, pairs []search.Pair, lenient bool, at driver.Snapshot) (s *search.Search, asked bool, err error) {
+	searches, asked, err := c.parseTypes(tx, []string{typ}, pairs, lenient, at)
+	if err != nil {
+		return nil, asked, err
+	}
+	return searches[0], asked, nil
+}
+
+// parseTypes is parse of a search over several types.
+func (c *Config) parseTypes(tx *storage.Tx, types []string, pairs []search.Pair, lenient bool, at driver.Snapshot) ([]*search.Search, bool, error) {
 	t := &terms{Config: c, tx: tx, at: at}
-	s, err = c.Catalog.Parse(typ, pairs, search.ParseOptions{Lenient: lenient, Terms: t.bound()})
+	searches, err := c.Catalog.ParseTypes(types, pairs, search.ParseOptions{Lenient: lenient, Terms: t.bound()})
 	if t.err != nil {
 		return nil, true, t.err
 	}
-	return s, t.asked, err
+	return searches, t.asked, err
 }
 
 // terms reads stored ValueSets and CodeSystems for one search.
