@@ -10,8 +10,10 @@ import (
 // composites join parameters that must hold in one place (R4 3.1.1.4.15): values a$b. They have no rows; their components'
 // rows are joined by Group.
 var composites = &kind{
-	name:      "composite",
-	modifiers: []modifier{{"", compositeIs}},
+	name: "composite",
+	modifiers: []modifier{
+		{finds: "a value for each component, all in one place", example: "http://loinc.org|8480-6$gt140", query: compositeIs},
+	},
 }
 
 // join is one way in which a composite holds: the fields of its components below one anchor of its expression.

@@ -40,7 +40,10 @@ var lastUpdated = &kind{
 	show:        showInstant,
 }
 
-var dateModifiers = []modifier{{"", each(dateIs)}, missing}
+var dateModifiers = []modifier{
+	{finds: "a date or time of any precision: all within it", example: "2024-03", query: each(dateIs)},
+	missing,
+}
 
 func dateMoment(x *indexer, e *fhirmap.Element) {
 	m, err := parseMoment(e.Text, x.options.Zone)

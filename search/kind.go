@@ -21,10 +21,14 @@ type kind struct {
 	show        func(suffix string, b []byte) string // an end of a value for a reader; nil: text
 }
 
-// modifier is one way of asking: what a parameter's whole value, commas and all, means.
+// modifier is one way of asking: what a parameter's whole value, commas and all, means. The parser, the CapabilityStatement, the error
+// texts and the page docs/search.md all read these entries.
 type modifier struct {
-	name  string // "exact"; "[type]" stands for every resource type; "" for none
-	query func(a *ask, value string) (driver.Query, *fhirmap.Outcome)
+	name    string // "exact"; "[type]" stands for every resource type; "" for none
+	finds   string // what a value finds
+	example string // a value, of which the page shows the translation
+	query   func(a *ask, value string) (driver.Query, *fhirmap.Outcome)
+	when    func(p *parameter) bool // of which parameters of the kind it is; nil: all
 }
 
 // ask is one parameter of a search while it is translated.
@@ -117,7 +121,9 @@ func not(read reading) func(*ask, string) (driver.Query, *fhirmap.Outcome) {
 }
 
 // missing asks whether the parameter has any value (R4 3.1.1.4.5).
-var missing = modifier{"missing", func(a *ask, value string) (driver.Query, *fhirmap.Outcome) {
+var missing = modifier{name: "missing", finds: "true: those without a value; false: those with one", example: "true", query: missingIs}
+
+func missingIs(a *ask, value string) (driver.Query, *fhirmap.Outcome) {
 	if value != "true" && value != "false" {
 		return nil, a.bad("%q is neither true nor false", value)
 	}
@@ -135,7 +141,7 @@ var missing = modifier{"missing", func(a *ask, value string) (driver.Query, *fhi
 		return driver.Not{Of: has.query()}, nil
 	}
 	return has.query(), nil
-}}
+}
 
 // query makes the query: alternatives of one field that are all EQUAL become one IN, so that a long list is one walk.
 func (some anyOf) query() driver.Query {

@@ -88,6 +88,34 @@ func TestMatch(t *testing.T) {
 		{"a range with units", `{'resourceType':'Condition','onsetRange':{'low':{'value':1,'system':'http://unitsofmeasure.org','code':'a'},'high':{'value':2,'system':'http://unitsofmeasure.org','code':'a'}}}`, `
 			+ onset-age=gt12|http://unitsofmeasure.org|mo onset-age=lt20|http://unitsofmeasure.org|mo onset-age=le12|http://unitsofmeasure.org|mo
 			- onset-age=gt24|http://unitsofmeasure.org|mo onset-age=lt11|http://unitsofmeasure.org|mo`},
+		{"implied systems", `{'resourceType':'Patient','gender':'female','active':true,'address':[{'use':'home'}],'telecom':[{'system':'phone','value':'1'}]}`, `
+			+ gender=http://hl7.org/fhir/administrative-gender|female gender=http://hl7.org/fhir/administrative-gender|FEMALE gender=http://hl7.org/fhir/administrative-gender| gender=|female
+			- gender=http://hl7.org/fhir/administrative-gender|male gender=http://hl7.org/fhir/address-use|female gender=http://hl7.org/fhir/address-use| gender=http://hl7.org/fhir/Administrative-gender|female
+			+ gender:not=http://hl7.org/fhir/administrative-gender|male gender:not=http://hl7.org/fhir/address-use|female address-use=http://hl7.org/fhir/address-use|home
+			- gender:not=http://hl7.org/fhir/administrative-gender|female address-use=http://hl7.org/fhir/contact-point-use|home
+			+ active=http://terminology.hl7.org/CodeSystem/special-values|true
+			- active=http://terminology.hl7.org/CodeSystem/special-values|false active=http://x|true phone=http://hl7.org/fhir/contact-point-system|1`},
+		{"an element with codes of two systems", `{'resourceType':'Task','intent':'order'}`, `
+			+ intent=http://hl7.org/fhir/request-intent|order intent=http://hl7.org/fhir/request-intent| intent=order
+			- intent=http://hl7.org/fhir/task-intent|order intent=http://hl7.org/fhir/task-intent| intent=http://hl7.org/fhir/request-intent|plan`},
+		{"the other", `{'resourceType':'Task','intent':'unknown'}`, `
+			+ intent=http://hl7.org/fhir/task-intent|unknown intent=http://hl7.org/fhir/task-intent|
+			- intent=http://hl7.org/fhir/request-intent|unknown intent=http://hl7.org/fhir/request-intent|`},
+		{"urls above and below", `{'resourceType':'ValueSet','url':'http://acme.org/fhir/ValueSet/123'}`, `
+			+ url:below=http://acme.org/fhir/ url:below=http://acme.org/fhir url:below=http://acme.org/fhir/ValueSet/123 url:above=http://acme.org/fhir/ValueSet/123/_history/5
+			+ url:above=http://acme.org/fhir/ValueSet/123 url:above=http://acme.org/fhir/ValueSet/123?x url:above=http://acme.org/fhir/ValueSet/123\|2 url:below=http://x,http://acme.org
+			- url:below=http://acme.org/fhir/ValueSet/1234 url:below=http://ACME.org/fhir url:above=http://acme.org/fhir/ValueSet/1234 url:above=http://acme.org/fhir/ValueSet url:below=http://acme.org/fhir/x`},
+		{"a directory", `{'resourceType':'ValueSet','url':'http://acme.org/'}`, `
+			+ url:above=http://acme.org/fhir/ValueSet/123 url:above=http://acme.org/
+			- url:above=http://acme.com/fhir url:above=http://acme.org`},
+		{"versions of a profile", `{'resourceType':'Patient','meta':{'profile':['http://p|1.2.3'],'source':'http://s/feed#42'}}`, `
+			+ _profile:below=http://p _profile:below=http://p|1 _profile:below=http://p|1.2 _profile:below=http://p|1.2.3 _profile=http://p _profile:above=http://p|1.2.3
+			- _profile:below=http://p|1.20 _profile:below=http://p|2 _profile:below=http://p|1.2.3.4 _profile=http://p|1.2
+			+ _source=http://s/feed#42 _source:below=http://s/feed _source:below=http://s _source:missing=false _source:above=http://s/feed#42
+			- _source=http://s/feed _source:below=http://t _source=http://s/feed#4`},
+		{"versions of a canonical", `{'resourceType':'QuestionnaireResponse','questionnaire':'http://q/a|1.2.3'}`, `
+			+ questionnaire:below=http://q/a|1.2 questionnaire:below=http://q/a|1.2.3 questionnaire:below=http://q/a questionnaire:above=http://q/a|1.2.3.4 questionnaire:above=http://q/a|1.2.3
+			- questionnaire:below=http://q/a|1.20 questionnaire:below=http://q/a|1.2.30 questionnaire:above=http://q/a|1.2 questionnaire:below=http://q/b questionnaire:above=http://q/a|1.2.34`},
 		{"case that counts", `{'resourceType':'Observation','code':{'coding':[{'system':'http://unitsofmeasure.org','code':'Mg'}]}}`, `
 			+ code=Mg code=http://unitsofmeasure.org|Mg
 			- code=http://unitsofmeasure.org|mg code=MG code=mg`},

@@ -19,10 +19,13 @@ var numbers = &kind{
 			}
 		},
 	},
-	suffixes:    []string{""},
-	present:     []string{""},
-	read:        numberIs,
-	modifiers:   []modifier{{"", each(numberIs)}, missing},
+	suffixes: []string{""},
+	present:  []string{""},
+	read:     numberIs,
+	modifiers: []modifier{
+		{finds: "a number: all that round to it as it is written", example: "0.30", query: each(numberIs)},
+		missing,
+	},
 	comparators: prefixNames(),
 	sortable:    true,
 	show:        showNumber,

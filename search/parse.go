@@ -144,9 +144,9 @@ func (a *ask) plain(written, value string) (driver.Query, *fhirmap.Outcome) {
 		}
 		return nil, a.unknown(code)
 	}
-	m := a.param.kind.modifier(name)
+	m := a.param.modifier(name)
 	if m == nil && fhirmap.IsResource(name) {
-		if m = a.param.kind.modifier(anyType); m != nil {
+		if m = a.param.modifier(anyType); m != nil {
 			if a.target = name; !a.param.targets(name) {
 				return nil, a.fail(fhirmap.CodeNotSupported, "%s does not refer to a %s; it refers to %s",
 					code, name, strings.Join(a.param.def.Target, ", "))
@@ -159,12 +159,12 @@ func (a *ask) plain(written, value string) (driver.Query, *fhirmap.Outcome) {
 	return m.query(a, value)
 }
 
-func (k *kind) modifier(name string) *modifier {
-	i := slices.IndexFunc(k.modifiers, func(m modifier) bool { return m.name == name })
+func (p *parameter) modifier(name string) *modifier {
+	i := slices.IndexFunc(p.kind.modifiers, func(m modifier) bool { return m.name == name && (m.when == nil || m.when(p)) })
 	if i < 0 {
 		return nil
 	}
-	return &k.modifiers[i]
+	return &p.kind.modifiers[i]
 }
 
 // modifiers says which there are.

@@ -10,26 +10,27 @@ import (
 // point v where the precision of the value does not count.
 type prefix struct {
 	name  string
+	finds string // of a value, in the page docs/search.md
 	span  func(x axis, a, b []byte) anyOf
 	point func(x axis, v []byte) anyOf // nil: the value is always its interval
 }
 
 var prefixes = []prefix{
-	{"eq", axis.within, nil},
-	{"ne", func(x axis, a, b []byte) anyOf { return slices.Concat(x.lookup(driver.LT, a), x.lookup(driver.GTE, b)) }, nil},
-	{"gt", func(x axis, a, b []byte) anyOf { return x.lookup(driver.GTE, b) },
+	{"eq", "what lies within the value, as precise as it is written; without a prefix the same", axis.within, nil},
+	{"ne", "what does not lie wholly within it", func(x axis, a, b []byte) anyOf { return slices.Concat(x.lookup(driver.LT, a), x.lookup(driver.GTE, b)) }, nil},
+	{"gt", "what has a part above it", func(x axis, a, b []byte) anyOf { return x.lookup(driver.GTE, b) },
 		func(x axis, v []byte) anyOf { return x.lookup(driver.GTE, after(v)) }}, // not GT: a Range that ends with v has nothing above it
-	{"lt", func(x axis, a, b []byte) anyOf { return x.lookup(driver.LT, a) },
+	{"lt", "what has a part below it", func(x axis, a, b []byte) anyOf { return x.lookup(driver.LT, a) },
 		func(x axis, v []byte) anyOf { return x.lookup(driver.LT, v) }},
-	{"ge", func(x axis, a, b []byte) anyOf { return slices.Concat(x.lookup(driver.GTE, b), x.within(a, b)) },
+	{"ge", "what has a part above it, or lies within it", func(x axis, a, b []byte) anyOf { return slices.Concat(x.lookup(driver.GTE, b), x.within(a, b)) },
 		func(x axis, v []byte) anyOf { return x.lookup(driver.GTE, v) }},
-	{"le", func(x axis, a, b []byte) anyOf { return slices.Concat(x.lookup(driver.LT, a), x.within(a, b)) },
+	{"le", "what has a part below it, or lies within it", func(x axis, a, b []byte) anyOf { return slices.Concat(x.lookup(driver.LT, a), x.within(a, b)) },
 		func(x axis, v []byte) anyOf { return x.lookup(driver.LTE, v) }},
-	{"sa", func(x axis, a, b []byte) anyOf { return x.within(b, nil) },
+	{"sa", "what lies wholly above it", func(x axis, a, b []byte) anyOf { return x.within(b, nil) },
 		func(x axis, v []byte) anyOf { return x.within(after(v), nil) }},
-	{"eb", func(x axis, a, b []byte) anyOf { return x.within(nil, a) },
+	{"eb", "what lies wholly below it", func(x axis, a, b []byte) anyOf { return x.within(nil, a) },
 		func(x axis, v []byte) anyOf { return x.within(nil, v) }},
-	{"ap", axis.touching, nil}, // of the value widened
+	{"ap", "what has something in common with it, widened by a tenth", axis.touching, nil}, // of the value widened
 }
 
 func prefixNames() []string {

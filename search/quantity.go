@@ -47,10 +47,14 @@ var quantities = &kind{
 			}
 		},
 	},
-	suffixes:    []string{"", unitField, ucumField},
-	present:     []string{""},
-	read:        quantityIs,
-	modifiers:   []modifier{{"", each(quantityIs)}, missing},
+	suffixes: []string{"", unitField, ucumField},
+	present:  []string{""},
+	read:     quantityIs,
+	modifiers: []modifier{
+		{finds: "number: the number as written, whatever the unit; number||unit: with this code or text as its unit; number|system|code: " +
+			"a unit of UCUM with all that can be measured in it, another as written", example: "5.40|http://unitsofmeasure.org|mg", query: each(quantityIs)},
+		missing,
+	},
 	comparators: prefixNames(),
 	sortable:    true,
 	show:        showQuantity,

@@ -38,10 +38,15 @@ var references = &kind{
 	present:  []string{"", identifierField},
 	read:     referenceIs,
 	modifiers: []modifier{
-		{"", each(referenceIs)},
+		{finds: "an id, Type/id or a URL: what refers to it, whatever version it names; a canonical in any version if none is given",
+			example: "Patient/p1", query: each(referenceIs)},
 		missing,
-		{"identifier", each(referenceIdentifier)},
-		{anyType, each(referenceIs)},
+		{name: "identifier", finds: "system|value of Reference.identifier", example: "http://mrn.example|1", query: each(referenceIdentifier)},
+		{name: anyType, finds: "an id: references to it as this type", example: "p1", query: each(referenceIs)},
+		{name: "below", finds: "a canonical: this version and those whose numbers begin so; where the parameter says so, Type/id: what refers to it " +
+			"or to a part of it", example: "http://example.org/q|1.2", query: each(referenceBelow), when: (*parameter).hierarchical},
+		{name: "above", finds: "a canonical: this version and those with which its number begins; where the parameter says so, Type/id: what refers to " +
+			"it or to what it is a part of", example: "http://example.org/q|1.2", query: each(referenceAbove), when: (*parameter).hierarchical},
 	},
 	sortable: true,
 }
@@ -150,4 +155,82 @@ func referenceIdentifier(a *ask, src source, value string) (anyOf, *fhirmap.Outc
 // targets reports whether a type may stand as a modifier.
 func (p *parameter) targets(typ string) bool {
 	return slices.Contains(p.def.Target, typ) || slices.Contains(p.def.Target, "Resource") || len(p.def.Target) == 0
+}
+
+// hierarchical reports whether :below and :above mean something: of canonicals, which have versions, and where the SearchParameter lists
+// the modifiers (R4 3.1.1.4.12).
+func (p *parameter) hierarchical() bool {
+	return p.canonical() || slices.Contains(p.def.Modifiers, "below") || slices.Contains(p.def.Modifiers, "above")
+}
+
+// canonical reports whether all that the parameter selects are canonicals.
+func (p *parameter) canonical() bool {
+	return len(p.atoms) > 0 && !slices.ContainsFunc(p.atoms, func(a atom) bool { return a.selects() != "canonical" })
+}
+
+func referenceBelow(a *ask, src source, value string) (anyOf, *fhirmap.Outcome) {
+	if a.param.canonical() {
+		v, _, err := a.hierarchical(value)
+		if err != nil {
+			return nil, err
+		}
+		if !strings.Contains(v, "|") {
+			return referenceIs(a, src, value)
+		}
+		return versionBelow(src.field, v, []byte{0}), nil
+	}
+	return a.parts(src, value, a.terms.Parts)
+}
+
+func referenceAbove(a *ask, src source, value string) (anyOf, *fhirmap.Outcome) {
+	if a.param.canonical() {
+		v, _, err := a.hierarchical(value)
+		if err != nil {
+			return nil, err
+		}
+		some := anyOf{one(src.field, driver.EQUAL, driver.Point(urlBytes(v)))}
+		for i := strings.IndexByte(v, '|') + 1; i > 0 && i < len(v); i++ {
+			if v[i] == '.' {
+				some = append(some, one(src.field, driver.EQUAL, driver.Point(urlBytes(v[:i]))))
+			}
+		}
+		return some, nil
+	}
+	return a.parts(src, value, a.terms.Wholes)
+}
+
+// parts asks for references to any of the resources below or above one.
+func (a *ask) parts(src source, value string, of func(driver.Key) ([]driver.Key, *fhirmap.Outcome)) (anyOf, *fhirmap.Outcome) {
+	v := unescape(value)
+	k, local := a.local(v)
+	switch {
+	case of == nil:
+		return nil, a.fail(fhirmap.CodeNotSupported, "what resources are parts of is not to be had here")
+	case !local && fhirmap.IsID(v) && a.targetType(src) != "":
+		k = driver.Key{Type: a.targetType(src), ID: v}
+	case !local:
+		return nil, a.bad("%q is no reference to a resource of this server, Type/id", v)
+	}
+	if src.rest || src.only != "" && src.only != k.Type {
+		return nil, nil
+	}
+	keys, err := of(k)
+	if err != nil {
+		return nil, a.passed(err)
+	}
+	var some anyOf
+	for _, k := range keys {
+		some = append(some, one(src.field, driver.EQUAL, driver.Point(k.Ref())))
+	}
+	return some, nil
+}
+
+// partOf finds the parameter by which resources of a type are parts of others of it, and its field; "" if there is none.
+func (c *edition) partOf(typ string) (code, field string) {
+	for _, code := range []string{"partof", "part-of"} {
+		if p := c.types[typ].params[code]; p != nil && p.kind == references && slices.Contains(p.def.Target, typ) && len(p.sources) == 1 {
+			return code, p.sources[0].field
+		}
+	}
+	return "", ""
 }

@@ -129,6 +129,10 @@ func (c *Catalog) now() *edition { return c.edition.Load() }
 // Local reads a reference to a resource of this server: relative, or absolute below its base.
 func (c *Catalog) Local(s string) (driver.Key, bool) { return c.now().local(s) }
 
+// PartOf returns the reference parameter by which resources of a type are parts of others of it (Location.partOf), and its field; "" if
+// there is none.
+func (c *Catalog) PartOf(typ string) (code, field string) { return c.now().partOf(typ) }
+
 // Parse translates the parameters of a search on a type; all of them must hold. It touches no database. The error is an
 // Outcome with an issue for each parameter that is wrong: not-supported for what is unknown, value for a bad value, too-long
 // beyond a limit.
@@ -271,7 +275,7 @@ func (p *parameter) claim() Parameter {
 		}
 	}
 	for _, m := range p.kind.modifiers {
-		if m.name != "" {
+		if m.name != "" && (m.when == nil || m.when(p)) {
 			out.Modifiers = append(out.Modifiers, m.name)
 		}
 	}

@@ -115,21 +115,14 @@ func TestFor(t *testing.T) {
 				try(p.Code, prefix+value)
 			}
 			for _, m := range p.Modifiers {
-				switch m {
-				case "missing":
-					try(p.Code+":missing", "true")
-					try(p.Code+":missing", "false")
-				case "above", "below":
-					try(p.Code+":"+m, "s|c")
-				case "of-type":
-					try(p.Code+":of-type", "s|c|v")
-				case anyType:
-					if len(p.Targets) > 0 {
-						try(p.Code+":"+p.Targets[0], value)
+				name, example := ":"+m, s.params[p.Code].modifier(m).example
+				if m == anyType {
+					if len(p.Targets) == 0 {
+						continue
 					}
-				default:
-					try(p.Code+":"+m, value)
+					name = ":" + p.Targets[0]
 				}
+				try(p.Code+name, example)
 			}
 			if p.Sortable {
 				try("_sort", "-"+p.Code)

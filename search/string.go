@@ -35,10 +35,11 @@ var texts = &kind{
 	present:  []string{exactField},
 	read:     stringBegins,
 	modifiers: []modifier{
-		{"", each(stringBegins)},
+		{finds: "how a text begins, whatever its case, accents and punctuation; of a person's name any of its words", example: "Müller-L",
+			query: each(stringBegins)},
 		missing,
-		{"exact", each(stringIs)},
-		{"contains", each(stringContains)},
+		{name: "exact", finds: "the whole text, to the letter", example: "Müller", query: each(stringIs)},
+		{name: "contains", finds: "a part of the text, whatever its case, accents and punctuation", example: "üll", query: each(stringContains)},
 	},
 	sortable: true,
 }

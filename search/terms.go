@@ -17,6 +17,10 @@ type Terms struct {
 	Below func(Concept) ([]Concept, *fhirmap.Outcome)
 	// Above returns a concept and all that it is a kind of (:above of tokens).
 	Above func(Concept) ([]Concept, *fhirmap.Outcome)
+
+	// Parts returns a resource and all that are parts of it, Wholes it and all that it is a part of: by the references of its type to
+	// its own kind, Location.partOf (:below and :above of references, where their SearchParameter lists them).
+	Parts, Wholes func(driver.Key) ([]driver.Key, *fhirmap.Outcome)
 }
 
 // Concept is a code of a system. With an empty Code it stands for every code of the system.
@@ -78,14 +82,4 @@ func (a *ask) concepts(src source, concepts []Concept) anyOf {
 		}
 	}
 	return some
-}
-
-// conceptIs asks for a code of a system.
-func (a *ask) conceptIs(src source, c Concept) anyOf {
-	return anyOf{one(src.field, driver.EQUAL, driver.Point(tokenBytes(a.options.CaseSensitive, c.Code, c.System)))}
-}
-
-// systemIs asks for any code of a system.
-func (a *ask) systemIs(src source, system string) anyOf {
-	return anyOf{one(src.field, driver.LIKE, driver.Point([]byte("\x00"+exact(system)+"\x00")))}
 }

@@ -39,15 +39,16 @@ var tokens = &kind{
 	present:  []string{"", textField},
 	read:     tokenIs,
 	modifiers: []modifier{
-		{"", each(tokenIs)},
+		{finds: "code: in any system; |code: in none; system|: any code of it; system|code", example: "http://loinc.org|8867-4", query: each(tokenIs)},
 		missing,
-		{"not", not(tokenIs)},
-		{"text", each(tokenText)},
-		{"of-type", each(tokenOfType)},
-		{"in", each(tokenIn)},
-		{"not-in", not(tokenIn)},
-		{"below", each(tokenBelow)},
-		{"above", each(tokenAbove)},
+		{name: "not", finds: "resources none of whose values is one of these, and those without a value", example: "http://loinc.org|8867-4", query: not(tokenIs)},
+		{name: "text", finds: "how a display or text begins, as a string", example: "heart", query: each(tokenText)},
+		{name: "of-type", finds: "system|code|value: an identifier by its type and value", example: "http://terminology.hl7.org/CodeSystem/v2-0203|MR|1",
+			query: each(tokenOfType)},
+		{name: "in", finds: "a stored value set, by its url, url|version or ValueSet/id: any of its codes", example: "http://example.org/vs", query: each(tokenIn)},
+		{name: "not-in", finds: "resources none of whose values is in the value set, and those without a value", example: "http://example.org/vs", query: not(tokenIn)},
+		{name: "below", finds: "system|code of a stored code system: it and what is a kind of it", example: "http://example.org/cs|a", query: each(tokenBelow)},
+		{name: "above", finds: "system|code of a stored code system: it and what it is a kind of", example: "http://example.org/cs|a", query: each(tokenAbove)},
 	},
 	sortable: true,
 }
@@ -148,6 +149,9 @@ func tokenIs(a *ask, src source, value string) (anyOf, *fhirmap.Outcome) {
 	case code == "":
 		return a.systemIs(src, system), nil
 	}
+	if system == "" {
+		return a.codeIs(src, code), nil
+	}
 	return a.conceptIs(src, Concept{system, code}), nil
 }
 
@@ -175,8 +179,8 @@ var ids = &kind{
 	name:     "token",
 	sortable: true,
 	modifiers: []modifier{
-		{"", idIs},
-		{"not", func(a *ask, value string) (driver.Query, *fhirmap.Outcome) {
+		{finds: "ids, to the letter", example: "p1", query: idIs},
+		{name: "not", finds: "all but these ids", example: "p1", query: func(a *ask, value string) (driver.Query, *fhirmap.Outcome) {
 			q, err := idIs(a, value)
 			if err != nil {
 				return nil, err

@@ -57,6 +57,12 @@ func (t *terms) bound() search.Terms {
 		Above: func(c search.Concept) ([]search.Concept, *fhirmap.Outcome) {
 			return told(t, func() ([]search.Concept, error) { return t.related(c, (*codeSystem).above) })
 		},
+		Parts: func(k driver.Key) ([]driver.Key, *fhirmap.Outcome) {
+			return told(t, func() ([]driver.Key, error) { return t.parts(k, false) })
+		},
+		Wholes: func(k driver.Key) ([]driver.Key, *fhirmap.Outcome) {
+			return told(t, func() ([]driver.Key, error) { return t.parts(k, true) })
+		},
 	}
 }
 

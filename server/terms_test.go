@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/hob-fhir/hob/conformance/r4"
+	"github.com/hob-fhir/hob/search"
 	"github.com/hob-fhir/hob/server"
 )
 
@@ -177,4 +179,44 @@ func escaped(query string) string {
 		out = append(out, name+"="+url.QueryEscape(value))
 	}
 	return strings.Join(out, "&")
+}
+
+// TestParts: :below and :above of references, where the SearchParameter lists them, follow what is a part of what.
+func TestParts(t *testing.T) {
+	own := r4.SearchParameter{URL: "http://hob.test/place", Code: "place", Type: "reference", Expression: "Encounter.location.location",
+		Base: []string{"Encounter"}, Target: []string{"Location"}, Modifiers: []string{"below", "above"}}
+	c, err := search.NewCatalog(append(slices.Clone(r4.SearchParameters), own), search.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := open(t, func(config *server.Config) { config.Catalog = c; config.Limits.Codes = 4 })
+	for _, l := range []struct{ id, of string }{{"house", "ward"}, {"site", ""}, {"house", "site"}, {"ward", "house"}, {"bed", "ward"}, {"other", ""}, {"a", "b"}, {"b", "a"}} {
+		f.do("PUT", "/fhir/Location/"+l.id, `{"resourceType":"Location","id":"`+l.id+`"`+strings.Repeat(`,"partOf":{"reference":"Location/`+l.of+`"}`, min(1, len(l.of)))+`}`)
+		f.do("PUT", "/fhir/Encounter/in-"+l.id, `{"resourceType":"Encounter","id":"in-`+l.id+`","status":"planned","class":{"code":"AMB"},"location":[{"location":{"reference":"Location/`+l.id+`"}}]}`)
+	}
+	for query, want := range map[string]string{
+		"place:below=house":            "in-bed in-house in-ward",
+		"place:below=Location/bed":     "in-bed",
+		"place:above=bed":              "in-bed in-house in-site in-ward",
+		"place:above=site":             "in-site",
+		"place:below=a":                "in-a in-b",
+		"place:above=a":                "in-a in-b",
+		"place:below=other,bed":        "in-bed in-other",
+		"place:below=none":             "",
+		"place=house":                  "in-house",
+		"place:below=house&_id=in-bed": "in-bed",
+	} {
+		var got []string
+		for _, e := range f.do("GET", "/fhir/Encounter?"+escaped(query), "").is(200).set().Entry {
+			got = append(got, e.Resource.ID)
+		}
+		slices.Sort(got)
+		if strings.Join(got, " ") != want {
+			t.Errorf("%s finds %q, want %q", query, got, want)
+		}
+	}
+	f.do("PUT", "/fhir/Location/more", `{"resourceType":"Location","id":"more","partOf":{"reference":"Location/bed"}}`).is(201)
+	f.do("GET", "/fhir/Encounter?place:below=site", "").fails(400, "value", "more than 4 resources")
+	f.do("GET", "/fhir/Encounter?location:below=site", "").fails(400, "not-supported", `no modifier ":below"`)
+	f.do("GET", "/fhir/Encounter?place:below=http://x", "").fails(400, "value", "is no reference")
 }

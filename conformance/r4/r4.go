@@ -1,5 +1,5 @@
-// Package r4 holds the published facts of FHIR R4 (4.0.1) that Hob is built on, as generated tables: SearchParameters, Compartments
-// and Elements.
+// Package r4 holds the published facts of FHIR R4 (4.0.1) that Hob is built on, as generated tables: SearchParameters, Compartments,
+// Elements and Systems.
 package r4
 
 //go:generate go run ./gen hl7.fhir.r4.examples-4.0.1.tgz
@@ -45,4 +45,10 @@ const (
 func FlagsOf(path string) (summary, modifier bool) {
 	f := Elements[path]
 	return f&Summary != 0, f&Modifier != 0
+}
+
+// System is a code system that gives the codes of an element their meaning.
+type System struct {
+	URL   string
+	Codes []string // those of it that the element may have, where the element has codes of other systems too; nil: all of the element's
 }

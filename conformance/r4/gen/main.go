@@ -1,6 +1,6 @@
 // Command gen writes the tables of package r4 from an npm package of HL7's R4 examples, hl7.fhir.r4.examples 4.0.1, in which the
-// SearchParameters, CompartmentDefinitions and StructureDefinitions of the specification are published. It takes facts only: no
-// descriptions, no text.
+// SearchParameters, CompartmentDefinitions, StructureDefinitions, ValueSets and CodeSystems of the specification are published. It takes
+// facts only: no descriptions, no text.
 //
 //	go run ./gen hl7.fhir.r4.examples-4.0.1.tgz
 //
@@ -49,8 +49,31 @@ type structure struct {
 		Element []struct {
 			Path                  string
 			IsSummary, IsModifier bool
+			Type                  []struct{ Code string }
+			Binding               struct{ Strength, ValueSet string }
 		}
 	}
+}
+
+type valueSet struct {
+	URL     string
+	Compose struct {
+		Include []struct {
+			System   string
+			Concept  []concept
+			ValueSet []string
+		}
+	}
+}
+
+type codeSystem struct {
+	URL     string
+	Concept []concept
+}
+
+type concept struct {
+	Code    string
+	Concept []concept
 }
 
 // specification is what gen reads.
@@ -58,6 +81,8 @@ type specification struct {
 	params       []searchParameter
 	compartments []compartment
 	structures   []structure
+	valueSets    []valueSet
+	codeSystems  []codeSystem
 }
 
 func main() {
@@ -74,6 +99,7 @@ func main() {
 		"searchparameters.go": searchParameters(spec.params),
 		"compartments.go":     compartmentTable(spec.compartments),
 		"elements.go":         elementTable(spec.structures),
+		"systems.go":          systemTable(spec),
 	} {
 		src, err := format.Source([]byte(header + source))
 		if err != nil {
@@ -111,6 +137,10 @@ func read(file string) (spec specification, err error) {
 			spec.compartments, err = decode(t, spec.compartments)
 		case strings.HasPrefix(name, "StructureDefinition-"):
 			spec.structures, err = decode(t, spec.structures)
+		case strings.HasPrefix(name, "ValueSet-"):
+			spec.valueSets, err = decode(t, spec.valueSets)
+		case strings.HasPrefix(name, "CodeSystem-"):
+			spec.codeSystems, err = decode(t, spec.codeSystems)
 		}
 		if err != nil {
 			return spec, fmt.Errorf("%s: %w", h.Name, err)
@@ -232,6 +262,77 @@ func elementTable(structures []structure) string {
 	}
 	b.WriteString("}\n")
 	return b.String()
+}
+
+// systemTable writes the code systems of each element of type code that is bound to a value set as required, with the codes of each where
+// there are several.
+func systemTable(spec specification) string {
+	sets := map[string]valueSet{}
+	for _, v := range spec.valueSets {
+		sets[v.URL] = v
+	}
+	systems := map[string]codeSystem{}
+	for _, s := range spec.codeSystems {
+		systems[s.URL] = s
+	}
+	var b bytes.Buffer
+	b.WriteString("// Systems are the code systems of the elements of type code that have a required binding, by path.\nvar Systems = map[string][]System{\n")
+	for _, s := range spec.structures {
+		for _, e := range s.Snapshot.Element {
+			if len(e.Type) != 1 || e.Type[0].Code != "code" || e.Binding.Strength != "required" {
+				continue
+			}
+			found := map[string][]string{}
+			codes(sets, systems, e.Binding.ValueSet, found)
+			var names []string
+			total := 0
+			for name, list := range found {
+				names = append(names, name)
+				total += len(list)
+			}
+			slices.Sort(names)
+			if len(names) > 1 && total > 100 {
+				continue // names of types, which no parameter selects
+			}
+			fmt.Fprintf(&b, "%q: {", e.Path)
+			for _, name := range names {
+				if len(names) == 1 {
+					fmt.Fprintf(&b, "{URL: %q},", name)
+				} else {
+					fmt.Fprintf(&b, "{URL: %q, Codes: %s},", name, stringList(found[name]))
+				}
+			}
+			b.WriteString("},\n")
+		}
+		b.WriteString("\n")
+	}
+	b.WriteString("}\n")
+	return b.String()
+}
+
+// codes lists the codes of a value set by system; those of a system of which the package does not hold the codes stay empty.
+func codes(sets map[string]valueSet, systems map[string]codeSystem, url string, found map[string][]string) {
+	url, _, _ = strings.Cut(url, "|")
+	for _, part := range sets[url].Compose.Include {
+		for _, other := range part.ValueSet {
+			codes(sets, systems, other, found)
+		}
+		if part.System == "" {
+			continue
+		}
+		list := part.Concept
+		if len(list) == 0 {
+			list = systems[part.System].Concept
+		}
+		found[part.System] = append(found[part.System], flat(list)...)
+	}
+}
+
+func flat(list []concept) (out []string) {
+	for _, c := range list {
+		out = append(append(out, c.Code), flat(c.Concept)...)
+	}
+	return out
 }
 
 func stringList(list []string) string {
