@@ -36,9 +36,21 @@ func (c *checker) forward() error {
 				return err
 			}
 		}
-		for _, r := range rows {
+		for i, r := range rows {
 			if err := c.row(t, n, where, r); err != nil {
 				return err
+			}
+			if i > 0 && rows[i-1].field == r.field {
+				continue
+			}
+			j := i + 1
+			for j < len(rows) && rows[j].field == r.field {
+				j++
+			}
+			if k := c.factsOf(r.field); !k.covers(rows[i:j]) {
+				if err := c.problem(where, "its rows of field %s are not such as all were said to be: %+v", c.fields[r.field].name, k); err != nil {
+					return err
+				}
 			}
 		}
 		for _, e := range postings(rows, n) {

@@ -15,6 +15,7 @@ import (
 //	family      key                          value
 //	M names     M 't' name                   t
 //	            M 'f' t name                 f
+//	            M 's' f                      what is true of all rows of the field (see facts.go)
 //	            M 'n'                        the last t and the last f given out
 //	N numbers   N t                          last n, current records, last p, latest time (see counter)
 //	            N 00 00                      last p of all types

@@ -221,7 +221,7 @@ func TestKeysWritten(t *testing.T) {
 		}
 		return rec
 	}
-	expect("the first of a type", "M23 N2 D1 C1 V1 F1 R22 G1", func(tx driver.Tx) error { return tx.Put(rec, rows) })
+	expect("the first of a type", "M44 N2 D1 C1 V1 F1 R22 G1", func(tx driver.Tx) error { return tx.Put(rec, rows) })
 	expect("a create", "N2 D1 C1 V1 F1 R22 G1", func(tx driver.Tx) error { return tx.Put(other, otherRows) })
 	rows[0].Value = driver.Point([]byte("amended\x00x"))
 	rows[21].Value = driver.Point(driver.Instant(time.Unix(1_800_000_000, 0)))
@@ -231,7 +231,7 @@ func TestKeysWritten(t *testing.T) {
 	expect("a deletion", "N2 C1 V1 F1 R22 G1", func(tx driver.Tx) error { return tx.Put(next(true), nil) })
 	span := []driver.Row{{Field: "period", Value: driver.Span([]byte("a"), []byte("b"))}, {Field: "period", Value: driver.Span([]byte("a"), nil)}}
 	job := driver.Record{Key: driver.Key{Type: "_job", ID: "1"}, Version: 1, Time: rec.Time, Expires: time.Now().Add(time.Hour), Body: []byte("{}")}
-	expect("the first private record", "M3 N1 D1 C1 V1 F1 R1 H2 X1", func(tx driver.Tx) error { return tx.Put(job, span) })
+	expect("the first private record", "M4 N1 D1 C1 V1 F1 R1 H2 X1", func(tx driver.Tx) error { return tx.Put(job, span) })
 	job.Version++
 	expect("its next version", "N1 C1 V2 X1", func(tx driver.Tx) error { return tx.Put(job, span) })
 }

@@ -15,6 +15,7 @@ type names struct {
 	mu     sync.RWMutex
 	types  map[string]typeNo
 	fields map[field]fieldNo
+	facts  map[fieldNo]facts
 }
 
 type field struct {
@@ -24,7 +25,9 @@ type field struct {
 
 const maxNames = 1<<16 - 1
 
-func newNames() *names { return &names{types: map[string]typeNo{}, fields: map[field]fieldNo{}} }
+func newNames() *names {
+	return &names{types: map[string]typeNo{}, fields: map[field]fieldNo{}, facts: map[fieldNo]facts{}}
+}
 
 // learn takes in a key of the family M.
 func (n *names) learn(key, value []byte) error {
@@ -43,6 +46,16 @@ func (n *names) learn(key, value []byte) error {
 	case kind == 'f' && len(rest) > 2 && len(value) == 2:
 		n.mu.Lock()
 		n.fields[field{typeNo(binary.BigEndian.Uint16(rest)), string(rest[2:])}] = fieldNo(binary.BigEndian.Uint16(value))
+		n.mu.Unlock()
+		return nil
+	}
+	if kind == 's' && len(rest) == 2 {
+		k, err := parseFacts(value)
+		if err != nil {
+			return fmt.Errorf("key % x: %w", key, err)
+		}
+		n.mu.Lock()
+		n.facts[fieldNo(binary.BigEndian.Uint16(rest))] = k
 		n.mu.Unlock()
 		return nil
 	}
@@ -113,6 +126,7 @@ func (t *tx) makeFieldNo(typ typeNo, name string) (fieldNo, error) {
 	}
 	lastField++
 	t.set(keyFieldName(typ, name), binary.BigEndian.AppendUint16(nil, uint16(lastField)))
+	t.set(keyFacts(lastField), facts{}.encode())
 	t.setLastNames(lastType, lastField)
 	return lastField, nil
 }

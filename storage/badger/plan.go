@@ -187,7 +187,7 @@ func (f *finder) compileAnd(parts []driver.Query) (node, error) {
 			out = append(out, n)
 		}
 	}
-	switch len(out) {
+	switch out = f.oneRow(out); len(out) {
 	case 0:
 		return allNode{}, nil
 	case 1:

@@ -81,6 +81,14 @@ func (w planWorld) rows(typ string) []driver.Row {
 			add("date", 0, driver.Point(low))
 		}
 	}
+	if w.r.IntN(5) > 0 {
+		add("at", 0, driver.Point(w.instant()))
+	}
+	if low, ok := driver.ParseInstant(w.instant()); ok && w.r.IntN(5) > 0 { // short, and never open
+		if add("when", 0, driver.Point(driver.Instant(low))); w.r.IntN(2) == 0 {
+			rows[len(rows)-1].Value = driver.Span(driver.Instant(low), driver.Instant(low.Add(time.Duration(1+w.r.IntN(30*24))*time.Hour)))
+		}
+	}
 	for g := range w.r.IntN(4) {
 		add("part", g, driver.Point(w.bytes(20)))
 		add("size", g, driver.Point(w.bytes(30)))
@@ -164,14 +172,51 @@ func (w planWorld) lookup() driver.Lookup {
 		ops := []driver.Op{driver.EQUAL, compare, driver.LIKE}
 		return l("note", ops[w.r.IntN(3)], p(append(long, w.bytes(3)...)))
 	case 13:
-		return driver.Has([]string{"date", "note", "part", "nothing"}[w.r.IntN(4)])
+		return driver.Has([]string{"date", "note", "part", "nothing", "when"}[w.r.IntN(5)])
 	case 14:
 		return l("size", compare, p(w.bytes(30)))
 	}
 	return l("subject", driver.EQUAL, p(driver.Key{Type: "P", ID: fmt.Sprint(w.r.IntN(300))}.Ref()))
 }
 
+// span asks for a stretch of one field by two clauses, as ge and lt do, and sometimes by one more.
+func (w planWorld) span() driver.Query {
+	field := []string{"date", "when", "when", "at", "at", "size"}[w.r.IntN(6)]
+	value := w.instant
+	if field == "size" {
+		value = func() []byte { return w.bytes(30) }
+	}
+	low, high := value(), value()
+	if bytes.Compare(high, low) < 0 && w.r.IntN(8) > 0 {
+		low, high = high, low
+	}
+	clause := func(op driver.Op, v []byte) driver.Query {
+		l := driver.Lookup{Field: field, Op: op, Values: []driver.Value{driver.Point(v)}}
+		if w.r.IntN(3) > 0 {
+			return l
+		}
+		near := append(bytes.Clone(v), 1)
+		return driver.Or{l, driver.Lookup{Field: field, Op: driver.EQUAL, Values: []driver.Value{driver.Span(v, near)}}}
+	}
+	and := driver.And{
+		clause([]driver.Op{driver.GT, driver.GTE}[w.r.IntN(2)], low),
+		clause([]driver.Op{driver.LT, driver.LTE}[w.r.IntN(2)], high),
+	}
+	switch w.r.IntN(6) {
+	case 0:
+		and = append(and, driver.Lookup{Field: field, Op: driver.EQUAL, Values: []driver.Value{driver.Span(value(), value())}})
+	case 1:
+		return driver.And{driver.Not{Of: and}, w.lookup()}
+	case 2:
+		return driver.And{and, w.lookup()}
+	}
+	return and
+}
+
 func (w planWorld) query(depth int) driver.Query {
+	if w.r.IntN(8) == 0 {
+		return w.span()
+	}
 	if depth == 0 || w.r.IntN(4) == 0 {
 		return w.lookup()
 	}
@@ -221,7 +266,7 @@ func (w planWorld) find() driver.Find {
 			f.Where = driver.Referred{Type: "O", Field: "subject"}
 		}
 	}
-	fields := []string{"", "status", "code", "date", "part", "note", "half", "nothing", "city"}
+	fields := []string{"", "status", "code", "date", "part", "note", "half", "nothing", "city", "when", "at", "at"}
 	for range []int{0, 0, 1, 1, 1, 2}[w.r.IntN(6)] {
 		f.Sort = append(f.Sort, driver.Order{Field: fields[w.r.IntN(len(fields))], Desc: w.r.IntN(2) == 0})
 	}
@@ -279,6 +324,9 @@ func TestPlans(t *testing.T) {
 		}
 		for _, s := range trace.Steps {
 			steps[strings.Fields(s.Do)[0]]++
+			if strings.Contains(s.Do, "one row") {
+				steps["one row"]++
+			}
 		}
 		if !slices.Equal(gotIDs, wantIDs) {
 			t.Fatalf("search %#v\nfinds %d: %.300q\n want %d: %.300q\n steps %+v", f, len(gotIDs), gotIDs, len(wantIDs), wantIDs, trace.Steps)
@@ -342,7 +390,7 @@ func TestPlans(t *testing.T) {
 	}
 	sound(t, s)
 	t.Logf("steps taken: %v", steps)
-	for _, step := range []string{"drive", "merge", "look", "ask", "read", "walk", "sort"} {
+	for _, step := range []string{"drive", "merge", "look", "ask", "read", "walk", "sort", "one row"} {
 		if steps[step] == 0 && searches >= 80 {
 			t.Errorf("no search took the step %q", step)
 		}

@@ -63,6 +63,7 @@ func (t *tx) rowsOf(typ typeNo, rows []driver.Row) ([]row, error) {
 		out[n] = r
 		n++
 	}
+	t.widen(out[:n])
 	return out[:n], nil
 }
 

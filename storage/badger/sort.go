@@ -9,10 +9,10 @@ import (
 )
 
 // A sorted search collects its records and sorts them by their forward rows, unless there are many and only a page is wanted: then
-// the postings of the field are walked in their own order and each record is asked, until the page is full.
+// the postings of the first field are walked in their own order and each record is asked, until the page is full.
 const (
-	lapsBeforeWalk = 4096 // steps the parts race before the result is held to be large
-	walkEffort     = 8192 // keys a walked page may cost, beyond what its size explains
+	lapsBeforeWalk = 1024 // steps the parts race before the result is held to be large
+	askRatio       = 10   // how many postings are listed in the time that one record is asked
 )
 
 func (f *finder) runSorted(where node, yield func(driver.Hit) bool) error {
@@ -21,31 +21,12 @@ func (f *finder) runSorted(where node, yield func(driver.Hit) bool) error {
 		return err
 	}
 	defer r.close()
-	if f.f.Limit > 0 && len(f.f.Sort) == 1 {
-		walk := true
-		var among []uint64
-		if _, all := where.(allNode); !all {
-			won, err := r.run(lapsBeforeWalk)
-			if err != nil {
-				return err
-			}
-			if won {
-				among = r.winner.nums
-				if walk, err = f.worthWalk(len(among)); err != nil {
-					return err
-				}
-			}
-		}
-		if walk {
-			r.tell()
-			page, ok, err := f.walkSorted(where, among)
-			if err != nil {
-				return err
-			}
-			if ok {
-				return f.hand(page, yield)
-			}
-		}
+	page, ok, err := f.walkPage(r, where)
+	if err != nil {
+		return err
+	}
+	if ok {
+		return f.hand(page, yield)
 	}
 	nums, err := r.resolve()
 	if err != nil {
@@ -58,19 +39,83 @@ func (f *finder) runSorted(where node, yield func(driver.Hit) bool) error {
 	return f.hand(sorted, yield)
 }
 
-// worthWalk reports whether a page is filled sooner by walking the sort field than by sorting so many records: the walk meets one
-// of them every so many keys and reads it, the sort must read them all.
-func (f *finder) worthWalk(found int) (bool, error) {
-	c, err := f.v.counter(f.typ)
-	if err != nil || found == 0 {
-		return false, err
+// walkPage fills a page by walking the sort field if that is held to be cheaper than to collect and sort. Before all records that a part
+// lists are known, the walk may cost as much as to list them; after, as much as to sort them.
+func (f *finder) walkPage(r *race, where node) ([]spot, bool, error) {
+	if f.f.Limit == 0 {
+		return nil, false, nil
 	}
-	keys := f.f.Limit * int(c.count) / found
-	return found > 4*(f.f.Limit+keys/walkRatio), nil
+	if _, all := where.(allNode); all {
+		return f.walkSorted(where, nil, newEffort(r.f.total()))
+	}
+	won, err := r.run(lapsBeforeWalk)
+	if err != nil {
+		return nil, false, err
+	}
+	if !won {
+		r.tell()
+		if asks := r.asksBeforeEnd(); asks > 0 {
+			page, ok, err := f.walkSorted(where, nil, newEffort(asks))
+			if ok || err != nil {
+				return page, ok, err
+			}
+		}
+		if won, err = r.run(0); err != nil || !won {
+			return nil, false, err
+		}
+	}
+	among := r.winner.nums
+	if !f.worthWalk(len(among)) {
+		return nil, false, nil
+	}
+	r.tell()
+	return f.walkSorted(where, among, newEffort(len(among)))
 }
 
-// walkRatio is how many keys are walked in the time that the forward rows of one record are read.
-const walkRatio = 10
+// asksBeforeEnd estimates how many records can be asked in the time that it takes until a part of the query has listed all of its own; 0
+// if they will not fill a page. A part that lists postings of one point meets them in order of number, so that the last number tells how
+// densely they lie; of others nothing is known.
+func (r *race) asksBeforeEnd() int {
+	least, densest := 0, 1.0
+	for _, run := range r.drivers() {
+		if _, point := run.point(); !point || len(run.nums) == 0 {
+			continue
+		}
+		share := float64(len(run.nums)) / float64(run.nums[len(run.nums)-1])
+		if n := int(share * float64(r.f.total())); least == 0 || n < least {
+			least, densest = n, share
+		}
+	}
+	switch {
+	case least == 0:
+		return r.f.total() / askRatio
+	case float64(r.f.f.Limit)/densest > float64(least)/askRatio*probesOfAsk:
+		return 0
+	}
+	return least / askRatio
+}
+
+// probesOfAsk is how many single keys are looked up in the time that one record is asked.
+const probesOfAsk = 3
+
+// total is the number of current records of the type, 0 if it cannot be read.
+func (f *finder) total() int {
+	c, err := f.v.counter(f.typ)
+	if err != nil {
+		return 0 // whoever needs it meets the error too
+	}
+	return int(c.count)
+}
+
+// worthWalk reports whether a page is filled sooner by walking the sort field than by sorting so many records: the walk meets one
+// of them every so many keys and reads it, the sort must read them all.
+func (f *finder) worthWalk(found int) bool {
+	if found == 0 {
+		return false
+	}
+	keys := f.f.Limit * f.total() / found
+	return found > 4*(f.f.Limit+keys/askRatio)
+}
 
 // sorted returns the spots of records that lie beyond the cursor, in order.
 func (f *finder) sorted(nums []uint64) ([]spot, error) {
@@ -85,10 +130,8 @@ func (f *finder) sorted(nums []uint64) ([]spot, error) {
 		if err != nil {
 			return err
 		}
-		if f.after != nil {
-			if d := s.compare(*f.after, f.f.Sort); d == 0 || d < 0 != f.f.Reverse {
-				return nil
-			}
+		if f.after != nil && !f.follows(s, *f.after, f.f.Sort) {
+			return nil
 		}
 		for i := range s.keys {
 			s.keys[i].low = bytes.Clone(s.keys[i].low)
@@ -99,14 +142,25 @@ func (f *finder) sorted(nums []uint64) ([]spot, error) {
 	if err := f.each(nums, keep); err != nil {
 		return nil, err
 	}
-	slices.SortFunc(out, func(a, b spot) int {
+	f.arrange(out, f.f.Sort)
+	f.step(m, len(out), "sort by", orders(f.f.Sort))
+	return out, nil
+}
+
+// arrange sorts spots in the direction of the walk.
+func (f *finder) arrange(spots []spot, order []driver.Order) {
+	slices.SortFunc(spots, func(a, b spot) int {
 		if f.f.Reverse {
 			a, b = b, a
 		}
-		return a.compare(b, f.f.Sort)
+		return a.compare(b, order)
 	})
-	f.step(m, len(out), "sort by", orders(f.f.Sort))
-	return out, nil
+}
+
+// follows reports whether a spot lies beyond another in the direction of the walk.
+func (f *finder) follows(s, t spot, order []driver.Order) bool {
+	d := s.compare(t, order)
+	return d != 0 && d < 0 == f.f.Reverse
 }
 
 // sortFields returns the numbers of the fields of Find.Sort, 0 for the id and for fields that no record has.
@@ -129,20 +183,23 @@ func (f *finder) sortFields() ([]fieldNo, error) {
 func (f *finder) spot(c *candidate, fields []fieldNo) (spot, error) {
 	s := spot{num: c.num, keys: make([]sortKey, len(fields))}
 	for i, o := range f.f.Sort {
-		if o.Field == "" {
-			h, _, err := f.v.head(f.typ, c.num)
-			if err != nil {
-				return s, err
-			}
-			s.keys[i] = sortKey{[]byte(h.id), true}
-			continue
-		}
-		if err := c.load(f); err != nil {
+		var err error
+		if s.keys[i], err = f.sortKey(c, fields[i], o); err != nil {
 			return s, err
 		}
-		s.keys[i] = keyOf(c.rows, fields[i], o.Desc)
 	}
 	return s, nil
+}
+
+func (f *finder) sortKey(c *candidate, field fieldNo, o driver.Order) (sortKey, error) {
+	if o.Field == "" {
+		h, _, err := f.v.head(f.typ, c.num)
+		return sortKey{[]byte(h.id), true}, err
+	}
+	if err := c.load(f); err != nil {
+		return sortKey{}, err
+	}
+	return keyOf(c.rows, field, o.Desc), nil
 }
 
 // keyOf is the sort key of a record: driver.SortKey on numbered fields. Rows are in order of field and Low, so it is the first or

@@ -201,8 +201,9 @@ type postingSource struct {
 	n     lookupNode
 	spans []span
 	scan  *scan
-	at    byte // family of scan
-	open  bool // scan stands in spans[0]
+	at    byte     // family of scan
+	open  bool     // scan stands in spans[0]
+	row   *rowNode // what a row must satisfy, if that is not n
 }
 
 func (n lookupNode) postings(f *finder) *postingSource {
@@ -314,6 +315,9 @@ func (s *postingSource) accept(key []byte) (bool, error) {
 	if len(key) < 3+numLen {
 		return false, damaged(key, errCut)
 	}
+	if s.row != nil {
+		return s.acceptRow(key)
+	}
 	sp := s.spans[0]
 	if sp.point {
 		if isLong(key) {
@@ -353,6 +357,33 @@ func (s *postingSource) accept(key []byte) (bool, error) {
 	for _, e := range entries {
 		e.value.Low = p.value
 		if driver.Holds(driver.Row{Field: s.n.Field, Value: e.value}, s.n.Lookup) {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// acceptRow is accept for a rowNode. A key of the family H has no Low, so the forward rows are asked.
+func (s *postingSource) acceptRow(key []byte) (bool, error) {
+	if key[0] == famHigh || isLong(key) {
+		c := candidate{num: lastNum(key)}
+		return s.row.test(s.f, &c)
+	}
+	p, err := parsePosting(key)
+	if err != nil {
+		return false, damaged(key, err)
+	}
+	b, err := s.scan.value()
+	if err != nil {
+		return false, err
+	}
+	entries, err := decodeEntries(b)
+	if err != nil {
+		return false, damaged(key, err)
+	}
+	for _, e := range entries {
+		e.value.Low = p.value
+		if s.row.holds(e.value) {
 			return true, nil
 		}
 	}

@@ -11,28 +11,50 @@ import (
 // errLong says that a walk met values which keys do not hold in full, so that their order is not that of the keys.
 var errLong = errors.New("long values")
 
-// walker fills a page in the order of one sort field.
+// walker fills a page in the order of one sort field. What is equal by it is put in the order of the fields after it.
 type walker struct {
-	f     *finder
-	where node
-	among []uint64 // no other records match; nil: any may
-	order driver.Order
-	field fieldNo
-	limit int // of keys read
-	page  []spot
-	c     candidate
+	f      *finder
+	where  node
+	first  []lookupNode // parts of where that a key answers, which costs less than to read a record
+	among  []uint64     // no other records match; nil: any may
+	orders []driver.Order
+	fields []fieldNo
+	after  *spot // with a key for each of orders; nil: from the beginning
+	room   int   // hits wanted
+	effort *effort
+	low    []byte // the first key of the sort field's that can match
+	high   []byte // and the first beyond; nil: the field's ends
+	bound  bool   // only records with a row of the field can match
+	page   []spot
+	run    []spot // hits that are equal by the first order, if there are several
+	c      candidate
 }
 
+// effort is what a walk may still cost.
+type effort struct {
+	asks  int // records that are asked
+	steps int // keys that are passed
+}
+
+// stepsOfAsk is how many keys are passed in the time that one record is asked.
+const stepsOfAsk = 16
+
+func newEffort(asks int) *effort { return &effort{asks, asks * stepsOfAsk} }
+
 // walkSorted fills a page by walking the sort field and asking the records that are among those given, or all if they are nil. It
-// reports false if that would cost too much, or cannot be done.
-func (f *finder) walkSorted(where node, among []uint64) ([]spot, bool, error) {
+// reports false if that would cost more than the effort, or cannot be done.
+func (f *finder) walkSorted(where node, among []uint64, e *effort) ([]spot, bool, error) {
 	m := f.mark()
 	fields, err := f.sortFields()
 	if err != nil {
 		return nil, false, err
 	}
-	w := &walker{f: f, where: where, among: among, order: f.f.Sort[0], field: fields[0], limit: f.v.read + walkEffort + 64*f.f.Limit}
-	err = w.walk()
+	w := &walker{f: f, where: where, among: among, orders: f.f.Sort, fields: fields, after: f.after, room: f.f.Limit, effort: e}
+	if among == nil {
+		w.first = points(where)
+	}
+	w.low, w.high, w.bound = f.stretch(where, fields[0])
+	err = w.fill()
 	f.step(m, len(w.page), "walk sort field", w)
 	switch {
 	case errors.Is(err, errLong), errors.Is(err, errEffort):
@@ -43,49 +65,97 @@ func (f *finder) walkSorted(where node, among []uint64) ([]spot, bool, error) {
 	return w.page, true, err
 }
 
+// stretch returns where on the sort field the records lie for which a node holds. bound is false if they may lie anywhere, or nowhere.
+func (f *finder) stretch(n node, field fieldNo) (low, high []byte, bound bool) {
+	if and, ok := n.(andNode); ok {
+		for _, part := range and.parts {
+			if low, high, bound = f.stretch(part, field); bound {
+				return low, high, true
+			}
+		}
+		return nil, nil, false
+	}
+	one, ok := n.(rowNode)
+	if clause := clauseOf(n); clause != nil {
+		one, ok = rowNode{field: clause[0].field, clauses: [][]lookupNode{clause}, facts: f.v.factsOf(clause[0].field)}, true
+	}
+	if k := one.facts; !ok || one.field != field || !k.known || k.several || k.openLow || k.openHigh {
+		return nil, nil, false
+	}
+	low, high = one.bounds()
+	return low, high, true
+}
+
+// beyond reports whether a key of the sort field, and so all after it, can match nothing.
+func (w *walker) beyond(key []byte, down bool) bool {
+	if down {
+		return w.low != nil && bytes.Compare(key, w.low) < 0
+	}
+	return w.high != nil && bytes.Compare(key, w.high) >= 0
+}
+
+// points are the lookups of one point that must hold for a node to hold.
+func points(n node) (out []lookupNode) {
+	switch n := n.(type) {
+	case lookupNode:
+		if n.exactPoint() {
+			return []lookupNode{n}
+		}
+	case andNode:
+		for _, part := range n.parts {
+			out = append(out, points(part)...)
+		}
+	}
+	return out
+}
+
 var errEffort = errors.New("too much effort")
 
+// fill walks until the page is full, which is errDone, or nothing is left.
+func (w *walker) fill() error {
+	err := w.walk()
+	if err == nil {
+		err = w.endRun()
+	}
+	return err
+}
+
 func (w *walker) walk() error {
-	if w.order.Field == "" {
+	if w.orders[0].Field == "" {
 		return w.ids()
 	}
-	after := w.f.after
-	missing := after != nil && !after.keys[0].present // the cursor stands among those without a value
+	missing := w.after != nil && !w.after.keys[0].present // the cursor stands among those without a value
 	if !w.f.f.Reverse {
-		if !missing && w.field != 0 {
+		if !missing && w.fields[0] != 0 {
 			if err := w.values(); err != nil {
 				return err
 			}
 		}
 		return w.missing(missing)
 	}
-	if after == nil || missing {
+	if w.after == nil || missing {
 		if err := w.missing(missing); err != nil {
 			return err
 		}
 	}
-	if w.field == 0 {
+	if w.fields[0] == 0 {
 		return nil
 	}
 	return w.values()
 }
 
-func (w *walker) String() string { return orders{w.order}.String() }
+func (w *walker) String() string { return orders(w.orders[:1]).String() }
 
 // passes reports whether a record need not be asked.
 func (w *walker) passes(num uint64) (bool, error) {
-	if err := w.spend(); err != nil || w.among == nil {
+	if w.effort.steps--; w.effort.steps < 0 {
+		return false, errEffort
+	}
+	if err := w.f.check("walk sort field", w); err != nil || w.among == nil {
 		return false, err
 	}
 	_, found := slices.BinarySearch(w.among, num)
 	return !found, nil
-}
-
-func (w *walker) spend() error {
-	if w.f.v.read > w.limit {
-		return errEffort
-	}
-	return w.f.check("walk sort field", w)
 }
 
 // offer asks a record and puts it on the page. key is the value at which the walk met it; a record of several values has its place
@@ -94,11 +164,29 @@ func (w *walker) offer(num uint64, key sortKey) error {
 	if w.c.num != num || !w.c.loaded {
 		w.c.reset(num)
 	}
+	if len(w.run) > 0 {
+		if k := w.run[0].keys[0]; k.present != key.present || !bytes.Equal(k.low, key.low) {
+			if err := w.endRun(); err != nil {
+				return err
+			}
+		}
+	}
+	if !w.c.loaded {
+		for _, l := range w.first {
+			if ok, err := l.probe(w.f, &w.c); err != nil || !ok {
+				w.effort.steps -= stepsOfAsk / 4
+				return err
+			}
+		}
+	}
+	if w.effort.asks--; w.effort.asks < 0 {
+		return errEffort
+	}
 	if ok, err := w.f.exists(&w.c); err != nil || !ok {
 		return err
 	}
-	if w.order.Field != "" {
-		own := keyOf(w.c.rows, w.field, w.order.Desc)
+	if w.orders[0].Field != "" {
+		own := keyOf(w.c.rows, w.fields[0], w.orders[0].Desc)
 		if own.present != key.present || !bytes.Equal(own.low, key.low) {
 			return nil
 		}
@@ -109,26 +197,59 @@ func (w *walker) offer(num uint64, key sortKey) error {
 	if erased, err := w.f.erasedSince(num); err != nil || erased {
 		return err
 	}
-	w.page = append(w.page, spot{num: num, keys: []sortKey{{bytes.Clone(key.low), key.present}}})
-	if len(w.page) == w.f.f.Limit {
+	hit := spot{num: num, keys: []sortKey{{bytes.Clone(key.low), key.present}}}
+	for i, o := range w.orders[1:] {
+		k, err := w.f.sortKey(&w.c, w.fields[i+1], o)
+		if err != nil {
+			return err
+		}
+		hit.keys = append(hit.keys, sortKey{bytes.Clone(k.low), k.present})
+	}
+	if len(w.orders) == 1 || w.orders[0].Field == "" { // no two ids are equal
+		return w.take(hit)
+	}
+	w.run = append(w.run, hit)
+	return nil
+}
+
+// take puts a hit on the page.
+func (w *walker) take(hit spot) error {
+	w.page = append(w.page, hit)
+	if len(w.page) == w.room {
 		return errDone
+	}
+	return nil
+}
+
+// endRun puts the hits that are equal by the first order on the page, in that of the others.
+func (w *walker) endRun() error {
+	run := w.run
+	w.run = nil
+	w.f.arrange(run, w.orders)
+	for _, hit := range run {
+		if w.after != nil && !w.f.follows(hit, *w.after, w.orders) {
+			continue
+		}
+		if err := w.take(hit); err != nil {
+			return err
+		}
 	}
 	return nil
 }
 
 // ids walks the ids of the type.
 func (w *walker) ids() error {
-	down := w.order.Desc != w.f.f.Reverse
+	down := w.orders[0].Desc != w.f.f.Reverse
 	prefix := typeKey(famIDs, w.f.typ, 0)
 	var from []byte
-	if w.f.after != nil {
-		from = append(slices.Clone(prefix), w.f.after.keys[0].low...)
+	if w.after != nil {
+		from = append(slices.Clone(prefix), w.after.keys[0].low...)
 	}
 	s := w.f.v.scan(prefix, from, down)
 	defer s.close()
 	for s.next() {
 		key := s.key()
-		if w.f.after != nil && bytes.Equal(key, from) {
+		if w.after != nil && bytes.Equal(key, from) {
 			continue
 		}
 		b, err := s.value()
@@ -154,9 +275,15 @@ func (w *walker) ids() error {
 
 // missing walks the records without a row of the field, in order of number.
 func (w *walker) missing(resume bool) error {
+	if w.bound {
+		return nil
+	}
 	from := uint64(0)
+	if len(w.orders) > 1 {
+		resume = false // they come in the order of other fields
+	}
 	if resume {
-		from = w.f.after.num
+		from = w.after.num
 	}
 	src := w.f.all(from, w.f.f.Reverse)
 	defer src.close()
@@ -186,24 +313,39 @@ func (w *walker) missing(resume bool) error {
 // values walks the postings of the field. Values go up or down, and the records of one value up or down, as Desc and Reverse say.
 // Where both go the same way that is the order of the keys; else each run of one value is turned around.
 func (w *walker) values() error {
-	down := w.order.Desc != w.f.f.Reverse
-	prefix := keyField(famPosting, w.field)
+	down := w.orders[0].Desc != w.f.f.Reverse
+	prefix := keyField(famPosting, w.fields[0])
 	var from []byte
-	if a := w.f.after; a != nil && a.keys[0].present {
+	if a := w.after; a != nil && a.keys[0].present {
 		if len(a.keys[0].low) > maxPlain {
 			return errLong
 		}
-		from = appendNum(keyValue(w.field, a.keys[0].low), a.num)
+		from = keyValue(w.fields[0], a.keys[0].low)
+		switch {
+		case len(w.orders) == 1:
+			from = appendNum(from, a.num)
+		case down:
+			from = after(from) // its run is walked as a whole
+		}
 	}
-	if down == w.f.f.Reverse {
-		return w.run(prefix, from, down)
+	begin := w.low
+	if down {
+		begin = w.high
 	}
-	s := w.f.v.scan(prefix, nil, down)
+	if begin != nil && (from == nil || bytes.Compare(begin, from) > 0 != down) {
+		from = begin
+	} else {
+		begin = nil
+	}
+	if down == w.f.f.Reverse || len(w.orders) > 1 {
+		return w.walkRun(prefix, from, down)
+	}
+	s := w.f.v.scan(prefix, begin, down)
 	defer s.close()
-	if from != nil {
+	if from != nil && begin == nil {
 		// First the rest of the cursor's own value, then the values beyond it.
 		value := from[:len(from)-numLen]
-		if err := w.run(value, from, w.f.f.Reverse); err != nil {
+		if err := w.walkRun(value, from, w.f.f.Reverse); err != nil {
 			return err
 		}
 		w.hop(s, value, down)
@@ -228,6 +370,9 @@ func (w *walker) values() error {
 	}
 	for s.next() {
 		key := s.key()
+		if w.beyond(key, down) {
+			break
+		}
 		if isLong(key) {
 			return errLong
 		}
@@ -244,7 +389,7 @@ func (w *walker) values() error {
 		}
 		if run = append(run, lastNum(key)); len(run) > longRun {
 			run = run[:0]
-			if err := w.run(value, nil, w.f.f.Reverse); err != nil {
+			if err := w.walkRun(value, nil, w.f.f.Reverse); err != nil {
 				return err
 			}
 			w.hop(s, value, down)
@@ -265,14 +410,17 @@ func (w *walker) hop(s *scan, value []byte, down bool) {
 	s.seek(after(value))
 }
 
-// run offers the records of a run of postings, from a place on that is itself left out.
-func (w *walker) run(prefix, from []byte, down bool) error {
+// walkRun offers the records of a run of postings, from a place on that is itself left out.
+func (w *walker) walkRun(prefix, from []byte, down bool) error {
 	s := w.f.v.scan(prefix, from, down)
 	defer s.close()
 	for s.next() {
 		key := s.key()
 		if from != nil && bytes.Equal(key, from) {
 			continue
+		}
+		if w.beyond(key, down) {
+			return nil
 		}
 		if isLong(key) {
 			return errLong
