@@ -11,6 +11,9 @@ import (
 func (f *finder) sift(runners []*runner) ([]uint64, error) {
 	var nodes []node
 	for _, run := range runners {
+		if run.needed {
+			continue
+		}
 		nodes = append(nodes, run.node)
 	}
 	return f.askAll(nodes)

@@ -169,7 +169,7 @@ func (n rowNode) holds(v driver.Value) bool {
 next:
 	for _, clause := range n.clauses {
 		for _, l := range clause {
-			if driver.Holds(driver.Row{Field: l.Field, Value: v}, l.Lookup) {
+			if l.admits(v) {
 				continue next
 			}
 		}
@@ -226,7 +226,7 @@ func (n lookupNode) stretch(k facts) (from, to []byte) {
 }
 
 func (n rowNode) list(f *finder) (source, bool, error) {
-	s := &postingSource{f: f, n: lookupNode{driver.Lookup{Field: n.clauses[0][0].Field}, n.field}, row: &n}
+	s := &postingSource{f: f, n: lookupNode{Lookup: driver.Lookup{Field: n.clauses[0][0].Field}, field: n.field}, row: &n}
 	from, to := n.bounds()
 	if n.facts.openLow {
 		key := keyValue(n.field, nil)

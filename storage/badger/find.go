@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"reflect"
 	"slices"
 
 	"github.com/hob-fhir/hob/storage/driver"
@@ -21,6 +22,7 @@ type finder struct {
 	joined  bool // it answers the inner query of a chain
 	f       driver.Find
 	after   *spot // nil: from the beginning
+	matched int   // how many match, -1 if that was not found out
 }
 
 // Find implements driver.Reader.
@@ -41,6 +43,11 @@ func (r *reader) Find(f driver.Find) iter.Seq2[driver.Hit, error] {
 func (r *reader) Count(f driver.Find) (int, error) {
 	n := 0
 	err := r.with(f, func(fi *finder, where node) error {
+		if r.last != nil && r.last.same(f) {
+			n = r.last.n
+			fi.step(fi.mark(), n, "count what was found", nil)
+			return nil
+		}
 		_, all := where.(allNode)
 		if all && !fi.private && fi.v.now == nil {
 			m := fi.mark()
@@ -88,7 +95,7 @@ func (r *reader) with(f driver.Find, fn func(*finder, node) error) error {
 	}
 	fi := &finder{
 		ctx: r.ctx, v: v, typ: t, name: f.Type, private: driver.Key{Type: f.Type}.Private(),
-		budget: f.Budget, trace: f.Trace, f: f, after: after,
+		budget: f.Budget, trace: f.Trace, f: f, after: after, matched: -1,
 	}
 	where, err := fi.compile(f.Where)
 	if err != nil {
@@ -112,7 +119,11 @@ func (r *reader) with(f driver.Find, fn func(*finder, node) error) error {
 func (r *reader) search(f driver.Find, yield func(driver.Hit) bool) error {
 	return r.with(f, func(fi *finder, where node) error {
 		if fi.v.over == nil {
-			return fi.run(where, yield)
+			err := fi.run(where, yield)
+			if fi.matched >= 0 && fi.v.now == nil && !fi.private {
+				r.last = &answered{f, fi.matched}
+			}
+			return err
 		}
 		// In an update the caller may write between two hits: first collect.
 		var hits []driver.Hit
@@ -129,6 +140,17 @@ func (r *reader) search(f driver.Find, yield func(driver.Hit) bool) error {
 	})
 }
 
+// answered is a search that found out how many records match: whoever shows a page of them is often asked for their number next.
+type answered struct {
+	f driver.Find
+	n int
+}
+
+// same reports whether a search is for the same records of the same moment.
+func (a *answered) same(f driver.Find) bool {
+	return a.f.Type == f.Type && a.f.At == f.At && reflect.DeepEqual(a.f.Where, f.Where)
+}
+
 // run finds the hits in order and hands them out.
 func (f *finder) run(where node, yield func(driver.Hit) bool) error {
 	if len(f.f.Sort) > 0 {
@@ -138,7 +160,7 @@ func (f *finder) run(where node, yield func(driver.Hit) bool) error {
 		h := f.hits(!f.f.Reverse && f.f.Limit != 1, yield)
 		defer h.close()
 		m := f.mark()
-		_, err := f.stream(where, 0, h.emit)
+		_, err := f.stream(where, 0, 0, h.emit)
 		m.at = m.at.Add(h.took) // which is told by itself
 		f.step(m, h.n, "list in order", where)
 		h.step()
@@ -156,7 +178,7 @@ func (f *finder) run(where node, yield func(driver.Hit) bool) error {
 		}
 		if !won {
 			r.tell()
-			page, ok, err := f.page(where)
+			page, ok, err := f.page(where, r.sparsest())
 			if err != nil {
 				return err
 			}
@@ -169,6 +191,7 @@ func (f *finder) run(where node, yield func(driver.Hit) bool) error {
 	if err != nil {
 		return err
 	}
+	f.matched = len(nums)
 	return f.hand(spots(f.beyond(nums)), yield)
 }
 
@@ -238,10 +261,10 @@ func (f *finder) beyond(nums []uint64) []uint64 {
 
 // page fills a page by walking records in order and asking each, which is cheap if many match. It gives up, and reports false, after
 // reading much more than a page should need.
-func (f *finder) page(where node) ([]spot, bool, error) {
+func (f *finder) page(where node, lead int) ([]spot, bool, error) {
 	m := f.mark()
 	var page []spot
-	over, err := f.stream(where, pageEffort+64*f.f.Limit, func(s spot) error {
+	over, err := f.stream(where, lead, pageEffort+64*f.f.Limit, func(s spot) error {
 		erased, err := f.erasedSince(s.num)
 		if err != nil || erased {
 			return err
@@ -265,14 +288,18 @@ const pageEffort = 4096
 
 // stream walks the records beyond the cursor in order of number, asks each, and gives those that match to fn. It stops after about
 // effort keys (0: never) and reports whether it came to the end.
-func (f *finder) stream(where node, effort int, fn func(spot) error) (bool, error) {
+func (f *finder) stream(where node, lead, effort int, fn func(spot) error) (bool, error) {
 	limit := 0
 	if effort > 0 {
 		limit = f.v.read + effort
 	}
-	src, asked := f.ordered(where)
+	src, asked := f.ordered(where, lead)
 	defer src.close()
 	all, _ := src.(*allSource)
+	var first []lookupNode // of asked, that a key answers
+	if all == nil {
+		first = points(andNode{asked})
+	}
 	var c candidate
 	for {
 		n, st, err := src.next()
@@ -292,6 +319,11 @@ func (f *finder) stream(where node, effort int, fn func(spot) error) (bool, erro
 			continue
 		}
 		c.reset(n)
+		if ok, err := f.probeAll(first, &c); err != nil {
+			return false, err
+		} else if !ok {
+			continue
+		}
 		if len(asked) > 0 || f.private {
 			if all != nil {
 				if err := all.load(&c); err != nil {
@@ -310,14 +342,16 @@ func (f *finder) stream(where node, effort int, fn func(spot) error) (bool, erro
 	}
 }
 
-// ordered returns a source in order of number that begins at the cursor, and what is still to be asked of what it yields.
-func (f *finder) ordered(where node) (source, []node) {
+// ordered returns a source in order of number that begins at the cursor, and what is still to be asked of what it yields. Of several parts
+// that could be the source, lead is the one to take, if it can be one.
+func (f *finder) ordered(where node, lead int) (source, []node) {
 	parts := []node{where}
 	if and, ok := where.(andNode); ok {
 		parts = and.parts
 	}
-	for i, part := range parts {
-		if l, ok := part.(lookupNode); ok && l.exactPoint() {
+	for at := range parts {
+		i := (lead + at) % len(parts)
+		if l, ok := parts[i].(lookupNode); ok && l.exactPoint() {
 			key := keyValue(l.field, l.Values[0].Low)
 			var from []byte
 			if f.after != nil {
@@ -334,6 +368,16 @@ func (f *finder) ordered(where node) (source, []node) {
 		from = f.after.num
 	}
 	return f.all(from, f.f.Reverse), parts
+}
+
+// probeAll looks up points of a record.
+func (f *finder) probeAll(points []lookupNode, c *candidate) (bool, error) {
+	for _, l := range points {
+		if ok, err := l.probe(f, c); err != nil || !ok {
+			return false, err
+		}
+	}
+	return true, nil
 }
 
 // runSource yields the postings of one point.

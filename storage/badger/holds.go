@@ -15,7 +15,18 @@ func (n idsNode) test(f *finder, c *candidate) (bool, error) {
 }
 
 func (n andNode) test(f *finder, c *candidate) (bool, error) {
+	probed := !c.loaded
+	if probed {
+		for _, l := range points(n) { // a key answers these, the others need the record's rows
+			if ok, err := l.probe(f, c); err != nil || !ok {
+				return false, err
+			}
+		}
+	}
 	for _, part := range n.parts {
+		if l, ok := part.(lookupNode); ok && probed && l.exactPoint() {
+			continue
+		}
 		if ok, err := part.test(f, c); err != nil || !ok {
 			return false, err
 		}
@@ -49,11 +60,19 @@ func (n lookupNode) test(f *finder, c *candidate) (bool, error) {
 
 func (n lookupNode) holds(rows []row) bool {
 	for _, r := range rows {
-		if r.field == n.field && driver.Holds(driver.Row{Field: n.Field, Value: r.value}, n.Lookup) {
+		if r.field == n.field && n.admits(r.value) {
 			return true
 		}
 	}
 	return false
+}
+
+// admits reports whether the lookup holds for a row of its field.
+func (n lookupNode) admits(v driver.Value) bool {
+	if n.many != nil {
+		return !v.Interval && n.many[string(v.Low)]
+	}
+	return driver.Holds(driver.Row{Field: n.Field, Value: v}, n.Lookup)
 }
 
 // exactPoint reports whether the lookup is for one point that a key holds in full.
@@ -146,7 +165,7 @@ func (n *referredNode) test(f *finder, c *candidate) (bool, error) {
 		return false, err
 	}
 	ref := driver.Key{Type: f.name, ID: h.id}.Ref()
-	refer := lookupNode{driver.Lookup{Field: n.name, Op: driver.EQUAL, Values: []driver.Value{driver.Point(ref)}}, n.field}
+	refer := lookupNode{Lookup: driver.Lookup{Field: n.name, Op: driver.EQUAL, Values: []driver.Value{driver.Point(ref)}}, field: n.field}
 	src, _, err := refer.list(n.from)
 	if err != nil {
 		return false, err

@@ -50,7 +50,7 @@ func (s *chain) next() (uint64, state, error) {
 		return 0, nothing, err
 	}
 	ref := driver.Key{Type: to.name, ID: h.id}.Ref()
-	s.src = lookupNode{driver.Lookup{Field: s.n.name, Op: driver.EQUAL, Values: []driver.Value{driver.Point(ref)}}, s.n.field}.postings(s.f)
+	s.src = lookupNode{Lookup: driver.Lookup{Field: s.n.name, Op: driver.EQUAL, Values: []driver.Value{driver.Point(ref)}}, field: s.n.field}.postings(s.f)
 	return 0, nothing, nil
 }
 
@@ -62,7 +62,7 @@ func (s *chain) close() {
 
 // walk lists the records of which a row of the field is a Ref that the inner query admits.
 func (n *refersNode) walk(f *finder) source {
-	has := lookupNode{driver.Has(n.name), n.field}
+	has := lookupNode{Lookup: driver.Has(n.name), field: n.field}
 	return &refWalk{src: has.postings(f), admit: func(num uint64, ref []byte) (uint64, bool, error) {
 		ok, err := n.matches(ref)
 		return num, ok, err
@@ -80,7 +80,7 @@ func (n *referredNode) list(f *finder) (source, bool, error) {
 		return f.v.number(f.typ, k.ID)
 	}
 	if _, any := n.where.(allNode); any && !n.from.private {
-		has := lookupNode{driver.Has(n.name), n.field}
+		has := lookupNode{Lookup: driver.Has(n.name), field: n.field}
 		return &refWalk{src: has.postings(n.from), admit: func(num uint64, ref []byte) (uint64, bool, error) {
 			if erased, err := n.from.erasedSince(num); err != nil || erased {
 				return 0, false, err

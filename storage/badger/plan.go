@@ -89,6 +89,7 @@ type (
 	lookupNode struct {
 		driver.Lookup
 		field fieldNo
+		many  map[string]bool // the points of a long IN
 	}
 	sameNode struct {
 		lookups driver.Same
@@ -108,6 +109,9 @@ type (
 		where node
 	}
 )
+
+// fewValues are compared one by one.
+const fewValues = 8
 
 // compile makes a node of a well-formed query. Fields and types that nothing was ever written of become never.
 func (f *finder) compile(q driver.Query) (node, error) {
@@ -143,7 +147,19 @@ func (f *finder) compile(q driver.Query) (node, error) {
 		if !ok || len(q.Values) == 0 {
 			return neverNode{}, nil
 		}
-		return lookupNode{q, no}, nil
+		n := lookupNode{Lookup: q, field: no}
+		if len(q.Values) > fewValues && q.Op == driver.IN {
+			n.many = make(map[string]bool, len(q.Values))
+			for _, v := range q.Values {
+				if !v.Interval {
+					n.many[string(v.Low)] = true
+				}
+			}
+			if len(n.many) == 0 || slices.ContainsFunc(q.Values, func(v driver.Value) bool { return v.Interval }) {
+				n.many = nil
+			}
+		}
+		return n, nil
 	case driver.Same:
 		return f.compileSame(q)
 	case driver.Refers:

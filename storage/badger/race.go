@@ -28,6 +28,7 @@ type runner struct {
 	exact  bool
 	later  bool // a chain, whose inner query must be answered before it can run: it starts when the others are slow
 	negate bool // the records listed are those to be left out
+	needed bool // holds of itself where another part does, and need not be asked
 	nums   []uint64
 	steps  int
 	ended  bool
@@ -89,10 +90,22 @@ func (f *finder) newRace(n node) (*race, error) {
 	if and, ok := n.(andNode); ok {
 		parts = and.parts
 	}
-	swift := slices.ContainsFunc(parts, func(n node) bool { return n.rank() < rankJoin })
+	own := len(parts)
 	for _, part := range parts {
-		run := &runner{node: part}
+		if same, ok := part.(sameNode); ok { // holds only where its parts do, each of which lists what it can
+			parts = slices.Clone(parts)
+			for _, p := range same.parts {
+				parts = append(parts, p)
+			}
+		}
+	}
+	swift := slices.ContainsFunc(parts, func(n node) bool { return n.rank() < rankJoin })
+	for i, part := range parts {
+		run := &runner{node: part, needed: i >= own}
 		r.runners = append(r.runners, run)
+		if _, ok := part.(sameNode); ok {
+			continue // asked
+		}
 		if not, ok := part.(notNode); ok {
 			run.negate = true
 			if not.of.rank() > rankSpan {
@@ -231,7 +244,7 @@ func (r *race) resolve() ([]uint64, error) {
 	slices.SortStableFunc(r.runners, func(a, b *runner) int { return a.cost() - b.cost() })
 	var asked all
 	for _, run := range r.runners {
-		if run == w && run.exact {
+		if run == w && (run.exact || run.needed) {
 			continue
 		}
 		merged := false
@@ -240,7 +253,7 @@ func (r *race) resolve() ([]uint64, error) {
 				return nil, err
 			}
 		}
-		if !merged {
+		if !merged && !run.needed {
 			asked = append(asked, run.node)
 		}
 	}
@@ -305,14 +318,12 @@ func (r *race) merge(run *runner, nums []uint64) ([]uint64, bool, error) {
 	if run.src == nil || !run.exact {
 		return nums, false, nil
 	}
-	if run.node.rank() < rankMost || run.negate {
-		ratio := probeRatio
-		if near(nums) {
-			ratio = nearRatio
-		}
-		if err := run.advance(r.f, ratio*len(nums)); err != nil {
-			return nums, false, err
-		}
+	ratio := probeRatio
+	if near(nums) {
+		ratio = nearRatio
+	}
+	if err := run.advance(r.f, ratio*len(nums)); err != nil {
+		return nums, false, err
 	}
 	if !run.ended {
 		return nums, false, nil

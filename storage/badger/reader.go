@@ -12,7 +12,8 @@ import (
 // reader is a driver.Reader on one view.
 type reader struct {
 	view
-	ctx context.Context
+	ctx  context.Context
+	last *answered // the last search whose number of matches is known; of a View only
 }
 
 // Now names the snapshot that the view is based on.

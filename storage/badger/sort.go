@@ -32,6 +32,7 @@ func (f *finder) runSorted(where node, yield func(driver.Hit) bool) error {
 	if err != nil {
 		return err
 	}
+	f.matched = len(nums)
 	sorted, err := f.sorted(nums)
 	if err != nil {
 		return err
@@ -97,6 +98,20 @@ func (r *race) asksBeforeEnd() int {
 
 // probesOfAsk is how many single keys are looked up in the time that one record is asked.
 const probesOfAsk = 3
+
+// sparsest returns which part lists postings of one point that lie farthest apart, 0 if none does.
+func (r *race) sparsest() (part int) {
+	least := 2.0
+	for i, run := range r.runners {
+		if _, point := run.point(); !point || run.negate || run.needed || len(run.nums) == 0 {
+			continue
+		}
+		if share := float64(len(run.nums)) / float64(run.nums[len(run.nums)-1]); share < least {
+			part, least = i, share
+		}
+	}
+	return part
+}
 
 // total is the number of current records of the type, 0 if it cannot be read.
 func (f *finder) total() int {

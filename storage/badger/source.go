@@ -204,6 +204,10 @@ type postingSource struct {
 	at    byte     // family of scan
 	open  bool     // scan stands in spans[0]
 	row   *rowNode // what a row must satisfy, if that is not n
+
+	value []byte // of LIKE: the present one, as in the keys
+	holds bool   // and whether it holds the bytes
+	run   int    // postings of it so far
 }
 
 func (n lookupNode) postings(f *finder) *postingSource {
@@ -336,11 +340,7 @@ func (s *postingSource) accept(key []byte) (bool, error) {
 	case driver.LT, driver.LTE, driver.GT, driver.GTE:
 		return true, nil
 	case driver.LIKE:
-		p, err := parsePosting(key)
-		if err != nil {
-			return false, damaged(key, err)
-		}
-		return bytes.Contains(p.value, s.n.Values[0].Low), nil
+		return s.like(key)
 	}
 	b, err := s.scan.value()
 	if err != nil || len(b) == 0 {
@@ -356,12 +356,33 @@ func (s *postingSource) accept(key []byte) (bool, error) {
 	}
 	for _, e := range entries {
 		e.value.Low = p.value
-		if driver.Holds(driver.Row{Field: s.n.Field, Value: e.value}, s.n.Lookup) {
+		if s.n.admits(e.value) {
 			return true, nil
 		}
 	}
 	return false, nil
 }
+
+// like looks for the bytes in a value, once for all postings of one. Values that do not hold them are left behind when there are many.
+func (s *postingSource) like(key []byte) (bool, error) {
+	value := key[:len(key)-numLen]
+	if !bytes.Equal(value, s.value) {
+		p, err := parsePosting(key)
+		if err != nil {
+			return false, damaged(key, err)
+		}
+		s.value, s.run = append(s.value[:0], value...), 0
+		s.holds = bytes.Contains(p.value, s.n.Values[0].Low)
+	}
+	if s.run++; !s.holds && s.run > likeRun {
+		s.scan.seek(after(s.value))
+		s.run = 0
+	}
+	return s.holds, nil
+}
+
+// likeRun is how many postings of a value without the bytes are stepped over; a seek costs as much as some twenty steps.
+const likeRun = 20
 
 // acceptRow is accept for a rowNode. A key of the family H has no Low, so the forward rows are asked.
 func (s *postingSource) acceptRow(key []byte) (bool, error) {

@@ -172,11 +172,9 @@ func (w *walker) offer(num uint64, key sortKey) error {
 		}
 	}
 	if !w.c.loaded {
-		for _, l := range w.first {
-			if ok, err := l.probe(w.f, &w.c); err != nil || !ok {
-				w.effort.steps -= stepsOfAsk / 4
-				return err
-			}
+		if ok, err := w.f.probeAll(w.first, &w.c); err != nil || !ok {
+			w.effort.steps -= stepsOfAsk / probesOfAsk
+			return err
 		}
 	}
 	if w.effort.asks--; w.effort.asks < 0 {
