@@ -67,9 +67,10 @@ type world struct {
 	handler http.Handler
 	policy  *auth.Policy
 	access  func(role string) (storage.Access, error)
+	at      time.Time // its time
 }
 
-// clocked is the time of a world.
+// clocked is when a world begins.
 var clocked = time.Date(2026, 11, 21, 7, 55, 0, 0, time.UTC)
 
 func newWorld(t testing.TB, change func(*server.Config)) *world {
@@ -79,9 +80,10 @@ func newWorld(t testing.TB, change func(*server.Config)) *world {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { b.Close() })
-	w := &world{TB: t}
+	w := &world{TB: t, at: clocked}
+	clock := func() time.Time { return w.at }
 	ids := rand.NewChaCha8([32]byte{1}) // the same ids in every world
-	w.store, err = storage.New(storage.Config{Backend: b, Index: catalog().Rows, Clock: func() time.Time { return clocked }, Rand: ids})
+	w.store, err = storage.New(storage.Config{Backend: b, Index: catalog().Rows, Clock: clock, Rand: ids})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -100,7 +102,7 @@ func newWorld(t testing.TB, change func(*server.Config)) *world {
 		return w.policy.Access(g)
 	}
 	c := server.Config{
-		Store: w.store, Catalog: catalog(), Clock: func() time.Time { return clocked }, Key: bytes.Repeat([]byte{1}, 32),
+		Store: w.store, Catalog: catalog(), Clock: clock, Key: bytes.Repeat([]byte{1}, 32),
 		Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Policy: server.Policy{Cascade: true, ConditionalDelete: server.DeleteMultiple},
 		Caller: func(r *http.Request) (server.Caller, error) {
 			role := r.Header.Get("Role")
@@ -129,6 +131,7 @@ func (w *world) ask(role string, a asked) *httptest.ResponseRecorder {
 	if !strings.HasPrefix(path, "http") {
 		path = base + path
 	}
+	path = strings.ReplaceAll(strings.ReplaceAll(path, " ", "%20"), `"`, "%22")
 	r := httptest.NewRequestWithContext(context.Background(), a.method, path, strings.NewReader(a.body))
 	r.Header.Set("Role", role)
 	if a.body != "" {
@@ -185,4 +188,15 @@ func clinic() []string {
 func visit(id, patient, doctor string) string {
 	return `{"resourceType":"Encounter","id":"` + id + `","status":"finished","class":{"code":"AMB"},"subject":{"reference":"Patient/` + patient +
 		`"},"participant":[{"individual":{"reference":"Practitioner/` + doctor + `"}}]}`
+}
+
+// is is the world as one caller sees it, whatever role is named.
+func (w *world) is(a storage.Access, subject string) *world {
+	as := *w
+	as.handler = server.New(server.Config{
+		Store: w.store, Catalog: catalog(), Clock: func() time.Time { return clocked }, Key: bytes.Repeat([]byte{1}, 32),
+		Log:    slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Caller: func(*http.Request) (server.Caller, error) { return server.Caller{Access: a, Subject: subject}, nil },
+	})
+	return &as
 }

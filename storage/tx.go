@@ -36,27 +36,31 @@ func (tx *Tx) May(action Action, typ string) error {
 // Get returns the current version of a resource. One that was deleted comes with Deleted set, if the version before it was
 // visible. driver.ErrNotFound if there is none, or none that the caller may read.
 func (tx *Tx) Get(k driver.Key) (driver.Record, error) {
-	return tx.visible(k, func() (driver.Record, error) { return tx.r.Get(k) })
+	return tx.visible(k, k.String(), func() (driver.Record, error) { return tx.r.Get(k) })
 }
 
 // Head is Get without the body.
 func (tx *Tx) Head(k driver.Key) (driver.Record, error) {
-	return tx.visible(k, func() (driver.Record, error) { return tx.r.Head(k) })
+	return tx.visible(k, k.String(), func() (driver.Record, error) { return tx.r.Head(k) })
 }
 
 // Version returns one version, as Get does. An old version is visible if its own rows are within the access.
 func (tx *Tx) Version(k driver.Key, version uint64) (driver.Record, error) {
-	return tx.visible(k, func() (driver.Record, error) { return tx.r.Version(k, version) })
+	return tx.visible(k, fmt.Sprintf("version %d of %s", version, k), func() (driver.Record, error) { return tx.r.Version(k, version) })
 }
 
-func (tx *Tx) visible(k driver.Key, get func() (driver.Record, error)) (driver.Record, error) {
+// visible reads a record, called what in the error that says alike that there is none and that the caller may not know of it.
+func (tx *Tx) visible(k driver.Key, what string, get func() (driver.Record, error)) (driver.Record, error) {
 	if k.Private() {
-		return driver.Record{}, fmt.Errorf("%s: %w", k, driver.ErrNotFound)
+		return driver.Record{}, absent(what)
 	}
 	if _, err := tx.narrow.of(Read, k.Type); err != nil {
 		return driver.Record{}, err
 	}
 	rec, err := get()
+	if errors.Is(err, driver.ErrNotFound) {
+		err = absent(what)
+	}
 	if err != nil {
 		return driver.Record{}, err
 	}
@@ -65,10 +69,12 @@ func (tx *Tx) visible(k driver.Key, get func() (driver.Record, error)) (driver.R
 		return driver.Record{}, err
 	}
 	if !ok {
-		return driver.Record{}, fmt.Errorf("%s: %w", k, driver.ErrNotFound)
+		return driver.Record{}, absent(what)
 	}
 	return rec, nil
 }
+
+func absent(what string) error { return fmt.Errorf("%s: %w", what, driver.ErrNotFound) }
 
 // within reports whether a stored version is one that the caller may act on. The current version is asked of the index; an old
 // one is indexed on the way out; a deletion is judged by the version before it.
