@@ -110,6 +110,9 @@ type everythingWalk struct {
 }
 
 func everythingOf(c *Config, tx *storage.Tx, r *Request) (*everythingWalk, error) {
+	if _, err := c.Catalog.Parse(r.Type, nil, search.ParseOptions{}); err != nil { // as while all is being indexed anew
+		return nil, err
+	}
 	simple, parts, err := input(r)
 	if err != nil {
 		return nil, err
