@@ -69,6 +69,7 @@ var walls = []layer{
 	{"github.com/coreos/go-oidc/...", []string{"auth"}},
 	{"github.com/zitadel/oidc/...", []string{"auth/smart"}},
 	{"github.com/alecthomas/kong", []string{"cmd/hob"}},
+	{"github.com/golang/geo/...", []string{"search"}},
 }
 
 // banned names say nothing about what is in a package.

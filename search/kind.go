@@ -56,7 +56,7 @@ func (a *ask) fail(code fhirmap.Code, format string, args ...any) *fhirmap.Outco
 	return o
 }
 
-// kinds are the types of search parameters. Special ones, each with a meaning of its own, are not among them.
+// kinds are the types of search parameters. Special ones have a kind each (positions) or are in the table of specials.
 func kinds() []*kind {
 	return []*kind{tokens, texts, dates, numbers, quantities, references, uris, composites}
 }
@@ -68,6 +68,9 @@ func kindOf(def *r4.SearchParameter) *kind {
 		return ids
 	case lastUpdatedField:
 		return lastUpdated
+	}
+	if isNear(def) {
+		return positions
 	}
 	for _, k := range kinds() {
 		if k.name == def.Type {
