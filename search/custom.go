@@ -112,6 +112,42 @@ func (c *Catalog) Edition() uint64 { return c.now().number }
 // Generation counts the changes of what Rows makes of the resources of a type.
 func (c *Catalog) Generation(typ string) uint64 { return c.now().generations[typ] }
 
+// Published reports whether a canonical URL is that of a parameter that R4 defines.
+func (c *Catalog) Published(url string) bool { return c.published.urls[url] }
+
+// Blame tells which of the custom parameters that are being indexed keep a resource from being indexed, by the ids of their SearchParameters:
+// all that concern its type where it is not theirs alone, for its values are missing then for all. nil if it can be indexed.
+func (c *Catalog) Blame(id string, r *fhirmap.Resource) []string {
+	e := c.now()
+	s := e.types[r.Type()]
+	if s == nil {
+		return nil
+	}
+	fails := func(left func(*parameter) bool) bool {
+		_, err := e.indexed(id, r, func(p *parameter) bool { return s.awaited[p.code] != p || left(p) })
+		return err != nil
+	}
+	if !fails(func(*parameter) bool { return true }) {
+		return nil
+	}
+	var all, own []string
+	alone := !fails(func(*parameter) bool { return false })
+	for _, p := range s.awaited {
+		if p.kind == composites || !p.writes() {
+			continue
+		}
+		all = append(all, p.custom.ID)
+		if alone && fails(func(q *parameter) bool { return q == p }) {
+			own = append(own, p.custom.ID)
+		}
+	}
+	if own != nil {
+		all = own
+	}
+	slices.Sort(all)
+	return all
+}
+
 // take gives a custom parameter its place in every type that has it.
 func (c *Catalog) take(e *edition, x custom, paths pathCache) {
 	refuse := func(why string) {
@@ -399,9 +435,6 @@ func (s *schema) evaluate(a atom, sel selector) {
 		s.always = append(slices.Clip(s.always), sel)
 	}
 }
-
-// defines reports whether a canonical URL is that of a published parameter.
-func (p *published) defines(url string) bool { return p.urls[url] }
 
 // answers reports whether the published parameters of the same code answer for a custom one in all its types.
 func (p *published) answers(def *r4.SearchParameter) bool {

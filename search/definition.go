@@ -10,8 +10,8 @@ import (
 	"github.com/hob-fhir/hob/fhirmap"
 )
 
-// Definition reads a SearchParameter resource, and its status. Versions behind canonical URLs are left out.
-func Definition(r *fhirmap.Resource) (def r4.SearchParameter, status string) {
+// Definition reads a SearchParameter resource under an id, and its status. Versions behind canonical URLs are left out.
+func Definition(id string, r *fhirmap.Resource) (c Custom, status string) {
 	e := r.Root()
 	texts := func(name string) (out []string) {
 		for v := range e.Each(name) {
@@ -19,7 +19,7 @@ func Definition(r *fhirmap.Resource) (def r4.SearchParameter, status string) {
 		}
 		return out
 	}
-	def = r4.SearchParameter{
+	def := r4.SearchParameter{
 		URL: e.String("url"), Name: e.String("name"), Code: e.String("code"), Type: e.String("type"), Expression: e.String("expression"),
 		Base: texts("base"), Target: texts("target"), Comparators: texts("comparator"), Modifiers: texts("modifier"),
 		MultipleOr: e.String("multipleOr") != "false", MultipleAnd: e.String("multipleAnd") != "false",
@@ -28,7 +28,7 @@ func Definition(r *fhirmap.Resource) (def r4.SearchParameter, status string) {
 		url, _, _ := strings.Cut(c.String("definition"), "|")
 		def.Components = append(def.Components, r4.Component{Definition: url, Expression: c.String("expression")})
 	}
-	return def, e.String("status")
+	return Custom{SearchParameter: def, ID: id}, e.String("status")
 }
 
 // Admit judges a SearchParameter that is to be written under an id; every other type is admitted. One that is active must be such that it can
@@ -37,14 +37,14 @@ func (c *Catalog) Admit(id string, r *fhirmap.Resource) error {
 	if r.Type() != "SearchParameter" {
 		return nil
 	}
-	def, status := Definition(r)
-	if status != "active" || c.published.defines(def.URL) {
+	def, status := Definition(id, r)
+	if status != "active" || c.Published(def.URL) {
 		return nil
 	}
-	if wrong := c.check(&def); wrong != nil {
+	if wrong := c.check(&def.SearchParameter); wrong != nil {
 		return wrong
 	}
-	return c.now().clash(id, &def)
+	return c.now().clash(id, &def.SearchParameter)
 }
 
 // codes are those that a URL can ask for, and that are not taken for a modifier, a chain or a control.

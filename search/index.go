@@ -27,12 +27,20 @@ const patientField = PatientField
 
 // index is Catalog.Rows.
 func (c *edition) index(id string, r *fhirmap.Resource) ([]driver.Row, error) {
+	return c.indexed(id, r, func(*parameter) bool { return true })
+}
+
+// indexed makes the rows of some parameters.
+func (c *edition) indexed(id string, r *fhirmap.Resource, of func(*parameter) bool) ([]driver.Row, error) {
 	s := c.types[r.Type()]
 	if s == nil {
 		return nil, fhirmap.Errorf(fhirmap.CodeNotSupported, "", "%s is no resource type of FHIR R4", r.Type())
 	}
 	x := &indexer{edition: c, rows: make([]driver.Row, 0, 32)}
 	for sel := range s.selectors(r.Root()) {
+		if !of(sel.param) {
+			continue
+		}
 		if err := x.add(sel, r.Root()); err != nil {
 			return nil, err
 		}

@@ -147,7 +147,11 @@ func (c *Catalog) Parse(typ string, pairs []Pair, o ParseOptions) (*Search, erro
 // ParseTypes is Parse of a search over several types (R4 3.1.1.3): one Search for each, in their order. Every parameter must be known for
 // each of them; in a lenient search one that is unknown for any is ignored for all.
 func (c *Catalog) ParseTypes(types []string, pairs []Pair, o ParseOptions) ([]*Search, error) {
-	return c.now().several(types, pairs, o)
+	e := c.now()
+	if err := e.complete(); err != nil {
+		return nil, err
+	}
+	return e.several(types, pairs, o)
 }
 
 // Placed makes what tells where the hits of a search stand in its order, for merging those of several types. It wants their bodies.

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"net/http"
@@ -14,14 +15,36 @@ import (
 	"github.com/hob-fhir/hob/storage"
 )
 
-// capabilities is the interaction of /metadata (R4 http.html, capabilities): the CapabilityStatement, made at the first request from the
-// tables of routes and operations and from the Catalog.
+// capabilities is the interaction of /metadata (R4 http.html, capabilities): the CapabilityStatement, made from the tables of routes and
+// operations and from the Catalog, at the first request and when the Catalog says something else.
 func capabilities(c *Config, routes []route) Interaction {
-	made := sync.OnceValues(func() (*Response, error) {
+	var (
+		mu      sync.Mutex
+		last    *Response
+		edition uint64
+	)
+	made := func() (*Response, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		now := c.Catalog.Edition() // before the catalog is read: a change meanwhile has it made once more
+		if last != nil && edition == now {
+			return last, nil
+		}
 		body, err := conformance.CapabilityStatement(claims(c, routes))
-		sum := sha256.Sum256(body)
-		return &Response{Status: http.StatusOK, Modified: c.Built, Tag: `W/"` + hex.EncodeToString(sum[:8]) + `"`, Body: body}, err
-	})
+		if err != nil {
+			return nil, err
+		}
+		if last == nil || !bytes.Equal(body, last.Body) {
+			modified := c.Built
+			if last != nil {
+				modified = c.Clock()
+			}
+			sum := sha256.Sum256(body)
+			last = &Response{Status: http.StatusOK, Modified: modified, Tag: `W/"` + hex.EncodeToString(sum[:8]) + `"`, Body: body}
+		}
+		edition = now
+		return last, nil
+	}
 	return func(_ *storage.Tx, r *Request) (*Response, error) {
 		if err := r.known("mode"); err != nil {
 			return nil, err

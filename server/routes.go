@@ -64,7 +64,7 @@ func table(c *Config, p *pages) []route {
 	from := referrers(c.Catalog)
 	s, h, d, pt := searchType(c, p), history(c, p), remove(c, from), patch(c)
 	system, compartment := searchSystem(c, p), searchCompartment(c, p)
-	c.Operations = append(standard(c, p, from), c.Operations...)
+	c.Operations = slices.Concat(standard(c, p, from), indexingOperations(c), c.Operations)
 	b := &bundles{Config: c, remove: d, patch: pt}
 	x := newAsync(b)
 	rest := []route{
@@ -95,6 +95,7 @@ func table(c *Config, p *pages) []route {
 		{level: Instance, method: "POST", path: "/:type/:id/:member/_search", content: form, search: true, do: compartment},
 	}
 	all := append(rest, route{level: System, method: "GET", path: "/metadata", open: true, do: capabilities(c, rest)})
+	all = append(all, indexingRoutes(c)...)
 	all = append(all, operations(c.Operations)...)
 	b.routes = all
 	return all

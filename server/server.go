@@ -43,6 +43,9 @@ type Config struct {
 	// Challenge() string puts that into WWW-Authenticate. nil lets nobody in: a server that forgets to ask must not answer.
 	Caller func(*http.Request) (Caller, error)
 
+	// Indexing takes up the SearchParameters that are stored. Whoever opens it runs it. nil: they are stored, and that is all.
+	Indexing *Indexing
+
 	Operations []Operation
 	Hosts      []string       // names and addresses that requests may be sent to, without ports; none: any
 	Origins    []string       // whose pages may read answers in a browser, as https://app.example or http://127.0.0.1:*; none: no other's; "*": all

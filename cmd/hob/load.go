@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"github.com/hob-fhir/hob/search"
+	"github.com/hob-fhir/hob/server"
 )
 
 // load brings resources in. The way of one:
@@ -101,8 +102,11 @@ func (l *load) Run(p *process) (err error) {
 // target opens what is to be loaded into, and names it.
 func (l *load) target(ctx context.Context, log *slog.Logger) (target, string, error) {
 	if l.Store != "" {
-		store, _, err := defaultStore(l.Store).open(log, search.Options{})
-		return &local{store, atLeast(l.Parallel, runtime.GOMAXPROCS(0))}, masked(l.Store), err
+		o, err := defaultStore(l.Store).open(ctx, log, server.IndexingOptions{Share: 1}, search.Options{})
+		if err != nil {
+			return nil, "", err
+		}
+		return &local{o.Store, atLeast(l.Parallel, runtime.GOMAXPROCS(0)), background(o.indexing.Run)}, masked(l.Store), nil
 	}
 	if l.URL == "" {
 		l.URL = "http://127.0.0.1:8080/fhir"

@@ -14,11 +14,16 @@ import (
 type local struct {
 	store *storage.Store
 	n     int
+	stop  func() // indexing for the search parameters that are loaded; who opens the store next goes on with it
 }
 
 func (l *local) batch() int   { return 64 }
 func (l *local) workers() int { return l.n }
-func (l *local) close() error { return l.store.Close() }
+
+func (l *local) close() error {
+	l.stop()
+	return l.store.Close()
+}
 
 // draft is an item made ready to be written.
 type draft struct {

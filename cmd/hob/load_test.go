@@ -18,6 +18,7 @@ import (
 
 	"github.com/hob-fhir/hob/fhirmap"
 	"github.com/hob-fhir/hob/search"
+	"github.com/hob-fhir/hob/server"
 )
 
 func zipped(text string) string {
@@ -246,12 +247,12 @@ func TestOrder(t *testing.T) {
 	for i := range 400 {
 		fmt.Fprintf(&text, `{"resourceType":"Patient","id":"o%d","identifier":[{"value":"%d"}]}`+"\n", i%4, i)
 	}
-	store, _, err := defaultStore("badger::memory:").open(slog.New(slog.DiscardHandler), search.Options{})
+	o, err := defaultStore("badger::memory:").open(t.Context(), slog.New(slog.DiscardHandler), server.IndexingOptions{}, search.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	l := &loading{
-		target: &local{store, 4}, in: &sources{in: strings.NewReader(text.String())}, log: slog.New(slog.DiscardHandler),
+		target: &local{o.Store, 4, func() {}}, in: &sources{in: strings.NewReader(text.String())}, log: slog.New(slog.DiscardHandler),
 		split: splitter{max: 1 << 20, open: "auto"}, report: &report{reasons: map[string]*reason{}}, progress: newProgress(os.Stderr, -1, slog.New(slog.DiscardHandler)),
 	}
 	if err := l.run(context.Background(), []string{"-"}); err != nil {

@@ -1,4 +1,4 @@
-// Command hob is a FHIR R4 server in one binary, with the verbs that feed and examine its store: serve, load, check, bench,
+// Command hob is a FHIR R4 server in one binary, with the verbs that feed and examine its store: serve, load, check, reindex, bench,
 // ping and version. Each verb is one file and one struct, whose fields are its flags.
 package main
 
@@ -19,6 +19,7 @@ type verbs struct {
 	Serve   serve       `cmd:"" help:"Start the server."`
 	Load    load        `cmd:"" help:"Load FHIR resources into a running server or into a store."`
 	Check   check       `cmd:"" help:"Verify every invariant of a store, or test any FHIR server over HTTP."`
+	Reindex reindex     `cmd:"" help:"Index the resources of a store anew."`
 	Bench   bench       `cmd:"" help:"Measure a server: rates, times, and CPU time per request, every answer checked."`
 	Ping    ping        `cmd:"" help:"Ask a running server whether it is ready."`
 	Version showVersion `cmd:"" help:"Print the version."`

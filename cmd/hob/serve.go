@@ -13,6 +13,7 @@ import (
 	"os"
 	"runtime/debug"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 	_ "time/tzdata" // an image of Hob has no time zones of its own
@@ -152,20 +153,21 @@ func (s *serve) Run(p *process, c *kong.Context) error {
 		return err
 	}
 	base := s.EdgeKeys.scheme() + "://" + l.Addr().String() + server.Prefix
-	store, catalog, err := s.open(log, base)
+	o, err := s.open(p, log, base)
 	if err != nil {
 		return err
 	}
-	defer store.Close()
-	config, err := s.config(p, store, catalog, log, v)
+	defer o.Close()
+	config, err := s.config(p, o.Store, o.catalog, log, v)
 	if err != nil {
 		return err
 	}
+	config.Indexing = o.indexing
 	config.Hosts = s.EdgeKeys.hosts(address, s.Base)
 	if config.Origins, err = s.EdgeKeys.origins(s.Auth); err != nil {
 		return err
 	}
-	who, err := s.access(p, store, catalog, cmp.Or(strings.TrimRight(s.Base, "/"), base), log)
+	who, err := s.access(p, o.Store, o.catalog, cmp.Or(strings.TrimRight(s.Base, "/"), base), log)
 	if err != nil {
 		return err
 	}
@@ -185,6 +187,8 @@ func (s *serve) Run(p *process, c *kong.Context) error {
 		MaxHeaderBytes: int(s.LimitKeys.MaxHeader),
 		ErrorLog:       slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 	}
+	stopIndexing := background(o.indexing.Run)
+	defer stopIndexing()
 	failed := make(chan error, 1)
 	go func() {
 		if secure != nil {
@@ -206,7 +210,22 @@ func (s *serve) Run(p *process, c *kong.Context) error {
 	log.Info("stopping", "drain", s.Drain, "grace", s.Grace)
 	close(done)
 	time.Sleep(s.Drain) // a second signal ends the process here
-	return s.stop(h, store, log)
+	stopIndexing()      // it goes on at the next start
+	return s.stop(h, o.Store, log)
+}
+
+// background runs fn until stop is called, which waits for its end and may be called twice.
+func background(fn func(context.Context)) (stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		fn(ctx)
+	}()
+	return func() {
+		cancel()
+		<-ended
+	}
 }
 
 // slowReader is how long a client may take to read an answer.
@@ -251,12 +270,12 @@ func (s *serve) address() (*net.TCPAddr, error) {
 
 // open opens the store with its catalog. here is the base by the address that is listened on: absolute references below it are this
 // server's own unless another base is configured.
-func (s *serve) open(log *slog.Logger, here string) (*storage.Store, *search.Catalog, error) {
+func (s *serve) open(ctx context.Context, log *slog.Logger, here string) (*opened, error) {
 	zone, err := time.LoadLocation(s.PolicyKeys.Zone)
 	if err != nil {
-		return nil, nil, fmt.Errorf("zone %s: %w", s.PolicyKeys.Zone, err)
+		return nil, fmt.Errorf("zone %s: %w", s.PolicyKeys.Zone, err)
 	}
-	return s.StoreKeys.open(log, search.Options{
+	return s.StoreKeys.open(ctx, log, server.IndexingOptions{}, search.Options{
 		Zone: zone, Base: cmp.Or(s.Base, here),
 		DefaultCount: s.LimitKeys.PageSize, MaxCount: s.LimitKeys.MaxPageSize, MaxRows: s.LimitKeys.MaxRows,
 		MaxChain: s.LimitKeys.MaxChain,
@@ -308,11 +327,18 @@ type storeKeys struct {
 // defaultStore is a store with the defaults of the keys.
 func defaultStore(url string) storeKeys { return storeKeys{Store: url} }
 
-// open opens the store. Its searchable values are those of the published parameters.
-func (k storeKeys) open(log *slog.Logger, o search.Options) (*storage.Store, *search.Catalog, error) {
+// opened is a store and what knows its searchable values.
+type opened struct {
+	*storage.Store
+	catalog  *search.Catalog
+	indexing *server.Indexing
+}
+
+// open opens the store. Its searchable values are those of the published parameters and of the SearchParameters that it holds.
+func (k storeKeys) open(ctx context.Context, log *slog.Logger, how server.IndexingOptions, o search.Options) (*opened, error) {
 	catalog, err := search.NewCatalog(r4.SearchParameters, o)
 	if err != nil {
-		return nil, nil, fmt.Errorf("search parameters: %w", err)
+		return nil, fmt.Errorf("search parameters: %w", err)
 	}
 	var b backends.Options
 	b.Badger.MinFree, b.Badger.MemTable = int64(k.MinFree), int64(k.Memtable)
@@ -320,13 +346,18 @@ func (k storeKeys) open(log *slog.Logger, o search.Options) (*storage.Store, *se
 	b.Badger.KeepSnapshots, b.Badger.Log = k.KeepSnapshots, log
 	backend, err := backends.Open(k.Store, b)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	store, err := storage.New(storage.Config{Backend: backend, Index: catalog.Rows})
+	store, err := storage.New(storage.Config{Backend: backend, Index: catalog.Rows, Generation: catalog.Generation, Admit: catalog.Admit})
 	if err != nil {
-		return nil, nil, errors.Join(err, backend.Close())
+		return nil, errors.Join(err, backend.Close())
 	}
-	return store, catalog, nil
+	how.Rules, how.Log = strconv.Itoa(search.Rules), log
+	indexing, err := server.OpenIndexing(ctx, store, catalog, how)
+	if err != nil {
+		return nil, errors.Join(err, store.Close())
+	}
+	return &opened{store, catalog, indexing}, nil
 }
 
 // logger writes to w in a format of --log-format.
