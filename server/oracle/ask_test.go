@@ -2,20 +2,22 @@ package oracle
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"time"
 	"unicode"
 
 	"github.com/hob-fhir/hob/conformance/r4"
+	"github.com/hob-fhir/hob/search"
 )
 
 // asker writes random queries. Most of their values are those of some resource, so that most find something.
 type asker struct {
 	*generator
 	*facts
-	wish string // the prefix that values shall have; "": any
+	offered map[string][]search.Parameter
+	wish    string // the prefix that values shall have; "": any
+	source  object // the resource that values are taken from if it has any
 }
 
 // donor returns a resource of a type and the elements that a parameter selects in it, for a composite those that have all its parts, if some
@@ -27,6 +29,9 @@ func (a *asker) donor(typ string, p *r4.SearchParameter) (object, []node) {
 			break
 		}
 		r := pick(a.generator, all)
+		if a.source != nil && a.source["resourceType"] == typ && a.one(2) {
+			r = a.source
+		}
 		elements := slices.DeleteFunc(selected(p.Expression, r, node{value: r}), func(e node) bool {
 			return slices.ContainsFunc(p.Components, func(c r4.Component) bool {
 				below, _ := a.facts.component(c, r, e)
@@ -40,15 +45,75 @@ func (a *asker) donor(typ string, p *r4.SearchParameter) (object, []node) {
 	return nil, nil
 }
 
-// of lists the resources of a type, in a fixed order.
-func (f *facts) of(typ string) []object {
-	var all []object
-	for _, k := range slices.Sorted(maps.Keys(f.resources)) {
-		if strings.HasPrefix(k, typ+"/") {
-			all = append(all, f.resources[k])
+// plain chooses a parameter of a type, and perhaps a modifier, and writes it with a value.
+func (a *asker) plain(typ string) clause {
+	offered := pick(a.generator, a.offered[typ])
+	modifier := ""
+	if len(offered.Modifiers) > 0 && a.one(2) {
+		modifier = pick(a.generator, offered.Modifiers)
+	}
+	return a.clause(a.param(typ, offered.Code), typ, modifier)
+}
+
+// clause writes a parameter with a modifier and a value.
+func (a *asker) clause(p *r4.SearchParameter, typ, modifier string) clause {
+	if modifier == "[type]" {
+		modifier = pick(a.generator, append(slices.Clone(p.Target), types...)) // published without targets: any
+		if len(p.Target) > 0 && !slices.Contains(p.Target, modifier) {
+			modifier = p.Target[0]
 		}
 	}
-	return all
+	name := p.Code
+	if modifier != "" {
+		name += ":" + modifier
+	}
+	return clause{name, a.value(p, typ, modifier)}
+}
+
+// reaching writes a clause that goes from a type by the given steps to others, > a chain and < a _has, by what the resources refer to. It
+// is false if it found no way.
+func (a *asker) reaching(typ, steps string) (clause, bool) {
+	if steps == "" {
+		c := a.plain(typ)
+		a.source = nil
+		return c, true
+	}
+	from := typ
+	if steps[0] == '<' {
+		from = pick(a.generator, types)
+	}
+	for range 60 {
+		p := pick(a.generator, a.offered[from])
+		all := a.of(from)
+		if p.Type != "reference" || len(all) == 0 {
+			continue
+		}
+		r := pick(a.generator, all)
+		if a.source != nil && steps[0] == '>' {
+			r = a.source
+		}
+		for _, l := range a.links(r, p.Code) {
+			to := a.resources[l.typ+"/"+l.id]
+			if to == nil || steps[0] == '<' && l.typ != typ || a.offered[l.typ] == nil {
+				continue
+			}
+			step, next := p.Code, l.typ
+			a.source = to
+			switch {
+			case steps[0] == '<':
+				step, next = "_has:"+from+":"+p.Code+":", from
+				a.source = r
+			case a.one(2):
+				step += ":" + l.typ + "."
+			default:
+				step += "."
+			}
+			c, ok := a.reaching(next, steps[1:])
+			return clause{step + c.name, c.value}, ok
+		}
+	}
+	a.source = nil
+	return clause{}, false
 }
 
 // value writes a value for a parameter of a type with a modifier.
@@ -69,9 +134,10 @@ func (a *asker) value(p *r4.SearchParameter, typ, modifier string) string {
 
 // single writes one value, one that the element has or is near to if it can.
 func (a *asker) single(p *r4.SearchParameter, e node, modifier string, r object) string {
+	typ, _ := r["resourceType"].(string)
 	switch p.Type {
 	case "token":
-		return a.token(p, e, modifier)
+		return a.token(p, e, modifier, typ)
 	case "string":
 		return a.text(e, modifier)
 	case "date":
@@ -87,7 +153,9 @@ func (a *asker) single(p *r4.SearchParameter, e node, modifier string, r object)
 		if s == "" {
 			s = pick(a.generator, urls)
 		}
-		if a.one(3) {
+		if modifier == "below" || modifier == "above" {
+			s = a.hierarchical()
+		} else if a.one(3) {
 			s, _, _ = strings.Cut(s, "|")
 		}
 		return strings.ReplaceAll(escaped(s), `\|`, "|")
@@ -133,7 +201,7 @@ func (a *asker) recased(s string) string {
 	return s
 }
 
-func (a *asker) token(p *r4.SearchParameter, e node, modifier string) string {
+func (a *asker) token(p *r4.SearchParameter, e node, modifier, typ string) string {
 	if p.Code == "_id" {
 		if s := e.text(); s != "" {
 			return s
@@ -161,8 +229,17 @@ func (a *asker) token(p *r4.SearchParameter, e node, modifier string) string {
 		}
 		return escaped(typ.system) + "|" + escaped(a.recased(typ.code)) + "|" + escaped(a.recased(t.code))
 	}
+	switch modifier {
+	case "in", "not-in":
+		return pick(a.generator, []string{"ValueSet/vs-listed", "http://oracle.test/listed|1", "http://oracle.test/below", "http://oracle.test/all", "http://oracle.test/both"})
+	case "below", "above":
+		return `http://snomed.info/sct|` + pick(a.generator, []string{"a", "b", "ab", "8867-4", "true", "mg"})
+	}
 	code := a.recased(t.code)
 	if _, complex := e.value.(object); !complex && e.value != nil { // a code bears no system that can be seen
+		if system := implied[typ+"."+p.Code]; system != "" && a.one(2) {
+			return system + "|" + pick(a.generator, []string{"", escaped(code)})
+		}
 		return escaped(code)
 	}
 	switch {
@@ -288,8 +365,19 @@ func (a *asker) quantity(e node) string {
 	return s + "|" + escaped(q.system) + "|" + escaped(q.code)
 }
 
+// hierarchical writes a URL that others are above or below.
+func (a *asker) hierarchical() string {
+	return pick(a.generator, []string{
+		"http://example.org/a", "http://example.org/a/b", "http://example.org/a/b/c", "http://example.org/", "http://example.org/a|1.0", "http://example.org/a|1",
+		"http://example.org/a?x=y", "http://example.org/A#b",
+	})
+}
+
 func (a *asker) reference(e node, modifier string) string {
 	l, _ := linkOf(e, base)
+	if modifier == "below" || modifier == "above" {
+		return "http://example.org/a|" + pick(a.generator, []string{"1", "1.0", "2.0", "1.0.1", "2.0.0", "10"})
+	}
 	if modifier == "identifier" {
 		t := token{code: pick(a.generator, codes), system: pick(a.generator, systems)}
 		if len(l.identifier) > 0 {

@@ -2,6 +2,7 @@ package oracle
 
 import (
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -12,11 +13,24 @@ import (
 
 // facts are all that the oracle knows: the resources as the server served them, and what is published of R4.
 type facts struct {
-	resources map[string]map[string]any // by Type/id
+	resources map[string]map[string]any   // by Type/id
+	sorted    map[string][]map[string]any // by type, in the order of the ids; forgotten when a resource changes
 	params    []r4.SearchParameter
 	base      string // of the server
 	zone      *time.Location
 	now       time.Time
+}
+
+// of lists the resources of a type.
+func (f *facts) of(typ string) []map[string]any {
+	if f.sorted == nil {
+		f.sorted = map[string][]map[string]any{}
+		for _, k := range slices.Sorted(maps.Keys(f.resources)) {
+			typ, _, _ := strings.Cut(k, "/")
+			f.sorted[typ] = append(f.sorted[typ], f.resources[k])
+		}
+	}
+	return f.sorted[typ]
 }
 
 // param finds the definition of a code for a type; nil if there is none that an element answers.
@@ -34,24 +48,6 @@ func (f *facts) param(typ, code string) *r4.SearchParameter {
 func (f *facts) defined(url string) *r4.SearchParameter {
 	i := slices.IndexFunc(f.params, func(p r4.SearchParameter) bool { return p.URL == url })
 	return &f.params[i]
-}
-
-// holds tells whether one parameter of a search URL, name and value, holds for a resource.
-func (f *facts) holds(resource map[string]any, name, value string) bool {
-	code, modifier, _ := strings.Cut(name, ":")
-	p := f.param(resource["resourceType"].(string), code)
-	if p == nil {
-		panic("the oracle knows no parameter " + name)
-	}
-	root := node{value: resource}
-	elements := selected(p.Expression, resource, root)
-	switch modifier {
-	case "missing":
-		return value == fmt.Sprint(!f.present(p, elements))
-	case "not":
-		return !f.any(p, elements, resource, "", value)
-	}
-	return f.any(p, elements, resource, modifier, value)
 }
 
 // any tells whether some element is some value of the list.
@@ -74,9 +70,18 @@ func (f *facts) is(p *r4.SearchParameter, e node, resource map[string]any, modif
 			return e.text() == plain(value)
 		}
 		found, texts := tokens(e)
+		if e.text() != "" && len(found) == 1 { // a code, which is from the system that its element is bound to
+			found[0].implied = implied[fmt.Sprint(resource["resourceType"], ".", p.Code)]
+		}
 		switch modifier {
 		case "text":
 			return slices.ContainsFunc(texts, func(s string) bool { return strings.HasPrefix(s, normal(plain(value))) })
+		case "in":
+			return f.anyConcept(found, f.expansion(plain(value)))
+		case "below":
+			return f.anyConcept(found, f.below(value))
+		case "above":
+			return f.anyConcept(found, f.above(value))
 		case "of-type":
 			return slices.ContainsFunc(found, func(t token) bool { return t.isOfType(value) })
 		}
@@ -101,9 +106,13 @@ func (f *facts) is(p *r4.SearchParameter, e node, resource map[string]any, modif
 		if modifier == "identifier" {
 			return slices.ContainsFunc(l.identifier, func(t token) bool { return t.is(value) })
 		}
+		if want := plain(value); modifier == "below" || modifier == "above" { // by the number of the version
+			return l.url == want || modifier == "below" && strings.HasPrefix(l.url, want+".") ||
+				modifier == "above" && strings.Contains(l.url, "|") && strings.HasPrefix(want, l.url+".")
+		}
 		return ok && l.is(value, modifier, f.base)
 	case "uri":
-		return sameURL(e.text(), plain(value))
+		return uriIs(e.text(), modifier, plain(value))
 	case "composite":
 		for i, part := range split(value, '$') {
 			below, q := f.component(p.Components[i], resource, e)

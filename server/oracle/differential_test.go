@@ -5,7 +5,9 @@
 //	value_test.go     what elements are to a token, string, date, number, quantity or reference parameter, and when they match
 //	interval_test.go  prefixes, on numbers and on time
 //	normal_test.go    texts without accents, case and punctuation, and the escapes of values
-//	clause_test.go    one parameter of a URL, composites, :missing and :not
+//	clause_test.go    one parameter and its modifiers, composites
+//	reach_test.go     chains, _has, and what begins each clause
+//	terms_test.go     value sets and code systems
 //	order_test.go     _sort
 //
 // generate_test.go and pools_test.go write the resources, ask_test.go the values of queries; trial_test.go holds the server that is asked.
@@ -27,7 +29,7 @@ import (
 )
 
 func TestIndependent(t *testing.T) {
-	for _, file := range []string{"path_test.go", "value_test.go", "interval_test.go", "normal_test.go", "clause_test.go", "order_test.go"} {
+	for _, file := range []string{"path_test.go", "value_test.go", "interval_test.go", "normal_test.go", "clause_test.go", "reach_test.go", "terms_test.go", "order_test.go"} {
 		f, err := parser.ParseFile(gotoken.NewFileSet(), file, nil, parser.ImportsOnly)
 		if err != nil {
 			t.Fatal(err)
@@ -53,12 +55,16 @@ func TestDifferential(t *testing.T) {
 	}
 	r := newTrial(t, seed)
 	for _, typ := range types {
-		for n := range 24 {
+		for n := range map[string]int{"Observation": 60}[typ] + 24 {
 			r.write(typ, fmt.Sprintf("%s-%d", typ[:1], n))
 		}
 		for _, id := range ids {
 			r.write(typ, id)
 		}
+	}
+	for _, body := range terminology {
+		m := decoded(t, []byte(body))
+		r.put(m["resourceType"].(string), m["id"].(string), []byte(body))
 	}
 	for r.asked < queries || r.asked < 3*queries && len(r.unseen()) > 0 {
 		if r.round(); r.wrong > 20 {
@@ -90,15 +96,28 @@ func (r *trial) unseen() []string {
 		}
 	}
 	slices.Sort(want)
-	want = slices.Compact(want)
+	want = append(slices.Compact(want), reaches...)
 	return slices.DeleteFunc(want, func(w string) bool { return r.seen[w] })
 }
+
+// reaches are the steps of chains (>) and of _has (<) that are asked.
+var reaches = []string{">", "<", ">>", "><", "<>", "<<", ">>>"}
 
 // next chooses a parameter, often of what was not yet seen, and writes a value for it. about names what is seen by it.
 func (r *trial) next() (typ string, c clause, about []string) {
 	want, modifier := "", ""
 	if unseen := r.unseen(); len(unseen) > 0 && !r.one(3) {
 		want = pick(r.generator, unseen)
+	}
+	if slices.Contains(reaches, want) || r.one(8) {
+		if !slices.Contains(reaches, want) {
+			want = pick(r.generator, reaches)
+		}
+		typ = pick(r.generator, types)
+		if c, ok := r.reaching(typ, want); ok {
+			return typ, c, []string{want}
+		}
+		want = ""
 	}
 	way, prefix, prefixed := strings.Cut(want, " ")
 	kind, modifier, modified := strings.Cut(way, ":")
@@ -119,18 +138,8 @@ func (r *trial) next() (typ string, c clause, about []string) {
 	}
 	p := r.param(typ, offered.Code)
 	about = []string{typ + "." + p.Code, p.Type + ":" + modifier}
-	name := p.Code
-	if modifier == "[type]" {
-		modifier = pick(r.generator, append(slices.Clone(p.Target), types...))
-		if len(p.Target) > 0 && !slices.Contains(p.Target, modifier) {
-			modifier = p.Target[0]
-		}
-	}
-	if modifier != "" {
-		name += ":" + modifier
-	}
 	r.wish = prefix
-	c = clause{name, r.value(p, typ, modifier)}
+	c = r.clause(p, typ, modifier)
 	r.wish = ""
 	if slices.Contains([]string{"date", "number", "quantity"}, p.Type) && modifier == "" && !strings.Contains(c.value, ",") {
 		prefix, _ := prefixOf(c.value)

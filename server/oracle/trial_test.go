@@ -23,19 +23,12 @@ import (
 	"github.com/hob-fhir/hob/storage/backends"
 )
 
-// What the oracle can answer; what else the catalog offers is named in the log.
-var (
-	kinds     = []string{"token", "string", "date", "number", "quantity", "reference", "uri", "composite"}
-	modifiers = []string{"missing", "exact", "contains", "text", "not", "of-type", "identifier", "[type]"}
-)
-
 // trial is one server, what the oracle knows of it, and what was asked so far.
 type trial struct {
 	testing.TB
 	asker
 	catalog *search.Catalog
 	handler http.Handler
-	offered map[string][]search.Parameter
 	seen    map[string]bool // what was asked with a hit and a miss
 	asked   int
 	wrong   int
@@ -74,7 +67,7 @@ func newTrial(t testing.TB, seed uint64) *trial {
 	f := &facts{resources: map[string]map[string]any{}, params: r4.SearchParameters, base: base, zone: zone, now: now}
 	base, _ := url.Parse(base)
 	r := &trial{
-		TB: t, asker: asker{generator: g, facts: f}, catalog: catalog, offered: map[string][]search.Parameter{}, seen: map[string]bool{},
+		TB: t, asker: asker{generator: g, facts: f, offered: map[string][]search.Parameter{}}, catalog: catalog, seen: map[string]bool{},
 		handler: server.New(server.Config{
 			Store: store, Catalog: catalog, Base: base, Clock: tick, Caller: server.Everyone,
 		}),
@@ -83,15 +76,15 @@ func newTrial(t testing.TB, seed uint64) *trial {
 	for _, typ := range types {
 		for _, p := range catalog.For(typ) {
 			d := f.param(typ, p.Code)
-			if d == nil || !slices.Contains(kinds, d.Type) {
+			if d == nil || ways[d.Type] == nil {
 				unknown[p.Code] = true
 				continue
 			}
 			p.Modifiers = slices.DeleteFunc(slices.Clone(p.Modifiers), func(m string) bool {
-				if !slices.Contains(modifiers, m) {
+				if !slices.Contains(ways[d.Type], m) {
 					unknown[d.Type+":"+m] = true
 				}
-				return !slices.Contains(modifiers, m)
+				return !slices.Contains(ways[d.Type], m)
 			})
 			r.offered[typ] = append(r.offered[typ], p)
 		}
@@ -119,14 +112,20 @@ func (r *trial) write(typ, id string) {
 			r.Fatalf("DELETE %s: %d %s", path, w.Code, w.Body)
 		}
 		delete(r.resources, typ+"/"+id)
+		r.sorted = nil
 		return
 	}
-	body := r.generator.resource(typ, id)
+	r.put(typ, id, r.generator.resource(typ, id))
+}
+
+func (r *trial) put(typ, id string, body []byte) {
+	path := "/fhir/" + typ + "/" + id
 	w := r.do("PUT", path, string(body))
 	if w.Code != 200 && w.Code != 201 {
 		r.Fatalf("PUT %s: %d %s\n%s", path, w.Code, w.Body, body)
 	}
 	r.resources[typ+"/"+id] = decoded(r, w.Body.Bytes())
+	r.sorted = nil
 }
 
 func decoded(t testing.TB, body []byte) object {

@@ -10,6 +10,7 @@ import (
 
 type token struct {
 	code, system string
+	implied      string  // the system of what is a code alone
 	ofType       []token // the codings of Identifier.type
 }
 
@@ -56,6 +57,21 @@ func tokens(n node) (found []token, texts []string) {
 	return found, texts
 }
 
+// implied are the systems of some elements of type code, by parameter: those of the value sets to which R4 binds them.
+var implied = map[string]string{
+	"Patient.gender":              "http://hl7.org/fhir/administrative-gender",
+	"Practitioner.gender":         "http://hl7.org/fhir/administrative-gender",
+	"Patient.address-use":         "http://hl7.org/fhir/address-use",
+	"Observation.status":          "http://hl7.org/fhir/observation-status",
+	"Encounter.status":            "http://hl7.org/fhir/encounter-status",
+	"DocumentReference.status":    "http://hl7.org/fhir/document-reference-status",
+	"AllergyIntolerance.category": "http://hl7.org/fhir/allergy-intolerance-category",
+	"Location.status":             "http://hl7.org/fhir/location-status",
+	"Group.type":                  "http://hl7.org/fhir/group-type",
+	"ServiceRequest.intent":       "http://hl7.org/fhir/request-intent",
+	"Patient.active":              "http://terminology.hl7.org/CodeSystem/special-values",
+}
+
 // caseCounts tells of a few code systems that their codes differ by case.
 func caseCounts(system string) bool {
 	return system == ucum || system == "urn:iso:std:iso:11073:10101"
@@ -73,7 +89,7 @@ func (t token) is(value string) bool {
 		return t.code != "" && sameCode(t.code, code, t.system)
 	}
 	system := plain(parts[0])
-	return t.system == system && (code == "" || t.code != "" && sameCode(t.code, code, system))
+	return (t.system == system || system != "" && t.implied == system) && (code == "" || t.code != "" && sameCode(t.code, code, system))
 }
 
 func (t token) isOfType(value string) bool {
@@ -368,6 +384,22 @@ func (l link) is(value, typ, base string) bool {
 		return v == l.id || v == l.typ+"/"+l.id
 	}
 	return l.url != "" && sameURL(l.url, v)
+}
+
+// uriIs compares a URI, with one modifier those that begin with the value, with the other those with which it begins (R4 3.1.1.4.13). Of a
+// canonical with a version it is the number of the version that begins so.
+func uriIs(have, modifier, want string) bool {
+	switch {
+	case modifier == "below" && strings.Contains(want, "|"):
+		return have == want || strings.HasPrefix(have, want+".")
+	case modifier == "below":
+		return strings.HasPrefix(have, want)
+	case modifier == "above":
+		rest, begins := strings.CutPrefix(want, have)
+		return begins && strings.Contains(have, "://") && have != "http://" &&
+			(rest == "" || strings.HasSuffix(have, "/") || strings.ContainsAny(rest[:1], "/?#|"))
+	}
+	return sameURL(have, want)
 }
 
 // sameURL compares canonicals too: one asked for without a version is found with any.
