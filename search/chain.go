@@ -70,6 +70,7 @@ func (a *ask) follow(code, target string, of func(*ask) (driver.Query, *fhirmap.
 		if err != nil {
 			return nil, err
 		}
+		to.quiet = len(types) > 1
 		where, err := of(to)
 		switch {
 		case err != nil && (*a.steps > a.options.MaxSteps || err.Issues[0].Code == fhirmap.CodeTransient):
@@ -93,6 +94,9 @@ func (a *ask) follow(code, target string, of func(*ask) (driver.Query, *fhirmap.
 		return nil, wrong
 	}
 	a.absent = true
+	if a.quiet {
+		return nil, nobodys
+	}
 	if len(types) > 1 {
 		unknown = a.fail(fhirmap.CodeNotSupported, "none of the types that %s of %s refers to has such a parameter; they are %s, with %s",
 			code, a.schema.typ, listed(types), listed(a.codesOf(types)))

@@ -42,6 +42,7 @@ type ask struct {
 	peers  []string // the types that are searched together
 	depth  int      // steps taken to other types
 	steps  *int     // ways tried by all of the search
+	quiet  bool     // others may have what this type has not: its error is not told
 	absent bool     // the type reached has no such parameter: a lenient search may ignore it
 }
 

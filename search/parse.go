@@ -130,7 +130,8 @@ func (a *ask) clause(p Pair) (driver.Query, *fhirmap.Outcome) {
 // specials are the parameters that every type has and that no definition's expression tells the meaning of. They take no modifier.
 func specials() map[string]func(*ask, string) (driver.Query, *fhirmap.Outcome) {
 	return map[string]func(*ask, string) (driver.Query, *fhirmap.Outcome){
-		"_list": listIs,
+		"_list":   listIs,
+		"_filter": filterIs,
 	}
 }
 
@@ -139,7 +140,10 @@ func (a *ask) plain(written, value string) (driver.Query, *fhirmap.Outcome) {
 	code, name, modified := strings.Cut(written, ":")
 	a.param = a.schema.params[code]
 	if a.param == nil {
-		if special := specials()[code]; special != nil && !modified {
+		if special := specials()[code]; special != nil {
+			if modified {
+				return nil, a.fail(fhirmap.CodeNotSupported, "%s takes no modifier", code)
+			}
 			return special(a, value)
 		}
 		return nil, a.unknown(code)
@@ -176,10 +180,17 @@ func (p *parameter) modifiers() string {
 	return "it takes :" + strings.Join(names, ", :")
 }
 
+// nobodys is the error of a type that others stand beside, which is never shown: to list what each type has would cost more than to look.
+var nobodys = fhirmap.Errorf(fhirmap.CodeNotSupported, "", "unknown")
+
 // unknown is the error of a parameter that the type does not have; it lists those that it has.
 func (a *ask) unknown(code string) *fhirmap.Outcome {
 	if p := a.schema.awaited[code]; p != nil {
 		return a.wait(p)
+	}
+	a.absent = true
+	if a.quiet {
+		return nobodys
 	}
 	why := fmt.Sprintf("%s has no search parameter %q", a.schema.typ, code)
 	switch {
@@ -195,6 +206,5 @@ func (a *ask) unknown(code string) *fhirmap.Outcome {
 	}
 	known := slices.Concat(a.common(known), controlNames(), slices.Collect(maps.Keys(specials())), []string{"_has"})
 	slices.Sort(known)
-	a.absent = true
 	return fhirmap.Errorf(fhirmap.CodeNotSupported, "http."+a.name, "%s; known are %s", why, strings.Join(known, ", "))
 }
