@@ -89,7 +89,54 @@ func (r *Request) shapeExplained(m *media, format string) {
 
 // explained runs a search and tells how.
 func explained(c *Config, tx *storage.Tx, r *Request, s *search.Search, find driver.Find, at place, is verdict) (*Response, error) {
-	e := explanation{
+	e, err := explanationOf(c, tx, s, find, at, is)
+	if err != nil {
+		return nil, err
+	}
+	body := e.text()
+	if !r.asText {
+		body, err = encoded(e)
+	}
+	return &Response{Status: http.StatusOK, Body: body}, err
+}
+
+// explainedEach does so for a search over several types: what each of them costs by itself. Types that the caller may not search are left
+// out, as the search does.
+func explainedEach(c *Config, tx *storage.Tx, r *Request, searches []*search.Search, find func(*search.Search) driver.Find) (*Response, error) {
+	var each struct {
+		Types []*explanation `json:"types"`
+	}
+	var text []byte
+	for _, s := range searches {
+		one := find(s)
+		one.Limit = s.Count + 1
+		e, err := explanationOf(c, tx, s, one, start, nil)
+		if errors.Is(err, storage.ErrForbidden) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		each.Types = append(each.Types, e)
+		text = append(append(text, e.text()...), '\n')
+	}
+	body, err := text, error(nil)
+	if !r.asText {
+		body, err = encoded(each)
+	}
+	return &Response{Status: http.StatusOK, Body: body}, err
+}
+
+func encoded(v any) ([]byte, error) {
+	var b bytes.Buffer
+	j := json.NewEncoder(&b)
+	j.SetEscapeHTML(false)
+	err := j.Encode(v)
+	return b.Bytes(), err
+}
+
+func explanationOf(c *Config, tx *storage.Tx, s *search.Search, find driver.Find, at place, is verdict) (*explanation, error) {
+	e := &explanation{
 		Search: s.Type + "?" + encode(s.Self), Type: s.Type, Parameters: []explainedClause{},
 		Query: c.Catalog.Explain(s.Type, s.Where), Tree: c.Catalog.Tree(s.Type, s.Where), Count: s.Count,
 	}
@@ -113,8 +160,7 @@ func explained(c *Config, tx *storage.Tx, r *Request, s *search.Search, find dri
 	}
 	e.add("page", page)
 	e.add("total", total)
-	body, err := e.write(r)
-	return &Response{Status: http.StatusOK, Body: body}, err
+	return e, nil
 }
 
 // run does what the search would, without keeping the hits.
@@ -149,18 +195,6 @@ func (e *explanation) add(purpose string, t *driver.Trace) {
 }
 
 func micros(d time.Duration) float64 { return float64(d.Nanoseconds()/100) / 10 }
-
-// write gives the explanation the form that was asked for.
-func (e *explanation) write(r *Request) ([]byte, error) {
-	if r.asText {
-		return e.text(), nil
-	}
-	var b bytes.Buffer
-	j := json.NewEncoder(&b)
-	j.SetEscapeHTML(false)
-	err := j.Encode(e)
-	return b.Bytes(), err
-}
 
 // text is the explanation for a terminal.
 func (e *explanation) text() []byte {

@@ -102,14 +102,17 @@ func (c *Config) wideSearch(tx *storage.Tx, p *pages, r *Request, w wide) (*Resp
 	if !ok {
 		return nil, walk.expired(r)
 	}
-	if r.explain {
-		if len(searches) > 1 {
-			return nil, fhirmap.Errorf(fhirmap.CodeNotSupported, "http.__explain", "a search over %d types is not explained; name one of them by _type", len(searches))
-		}
-		return explained(c, tx, r, s, driver.Find{Type: s.Type, Where: s.Where, Sort: s.Sort, At: at.at, Limit: s.Count + 1, Budget: c.Limits.rows(r)}, start, nil)
-	}
 	if err := w.allowed(tx); err != nil {
 		return nil, err
+	}
+	if r.explain {
+		find := func(s *search.Search) driver.Find { return w.find(c, r, s, at) }
+		if len(searches) > 1 {
+			return explainedEach(c, tx, r, searches, find)
+		}
+		one := find(s)
+		one.Limit = s.Count + 1
+		return explained(c, tx, r, s, one, start, nil)
 	}
 	m := w.merge(tx, c, r, searches, marks, at)
 	var hits []driver.Hit

@@ -170,13 +170,14 @@ func TestSearchSystem(t *testing.T) {
 		{"/fhir?_type=Patient,Observation&_include=Condition:patient", "not-supported", "not the type that is searched"},
 		{"/fhir?_type=Patient,Observation&_elements=nothing", "value", "none of the types"},
 		{"/fhir?_type=Patient,Observation&_id=a/b", "value", "no id"},
-		{"/fhir?_type=Patient,Observation&__explain=true", "not-supported", "name one of them"},
 		{"/fhir/Patient?_type=Patient", "not-supported", "_type"},
 		{"/fhir?_page=AAAA", "value", "_page"},
 	} {
 		f.do("GET", c.path, "").fails(400, c.code, c.saying)
 	}
 	f.do("GET", "/fhir?_type=Patient&_id=p1&__explain=true", "").is(200).says("IDs(p1)")
+	f.do("GET", "/fhir?_type=Patient,Observation&_id=p1&__explain=true", "").is(200).says(`{"types":[{"search":"Patient?_id=p1"`).says(`"search":"Observation?_id=p1"`)
+	f.do("GET", "/fhir?_type=Patient,Observation&_id=p1&__explain=true&_format=text", "").is(200).says("Patient?_id=p1\n").says("Observation?_id=p1\n")
 	lenient := f.do("GET", "/fhir?_type=Patient,Observation&code=x&_sort=code,_id&_count=100", "", "Prefer: handling=lenient").is(200).says("parameter code was ignored").set()
 	if got := lenient.link("self"); len(lenient.keysOf()) != 14 || strings.Contains(got, "code") {
 		t.Errorf("a lenient search gives %v at %s", lenient.keysOf(), got)
