@@ -23,6 +23,7 @@ type finder struct {
 	f       driver.Find
 	after   *spot // nil: from the beginning
 	matched int   // how many match, -1 if that was not found out
+	listed  int   // keys that the parts of the query have listed
 }
 
 // Find implements driver.Reader.
@@ -44,9 +45,15 @@ func (r *reader) Count(f driver.Find) (int, error) {
 	n := 0
 	err := r.with(f, func(fi *finder, where node) error {
 		if r.last != nil && r.last.same(f) {
-			n = r.last.n
-			fi.step(fi.mark(), n, "count what was found", nil)
-			return nil
+			switch m := fi.mark(); {
+			case r.last.n >= 0:
+				n = r.last.n
+				fi.step(m, n, "count what was found", nil)
+				return nil
+			case f.Budget > 0 && r.last.cost > f.Budget:
+				fi.v.read += r.last.cost // they would be read again, and more
+				return fi.check("list", where)
+			}
 		}
 		_, all := where.(allNode)
 		if all && !fi.private && fi.v.now == nil {
@@ -120,8 +127,8 @@ func (r *reader) search(f driver.Find, yield func(driver.Hit) bool) error {
 	return r.with(f, func(fi *finder, where node) error {
 		if fi.v.over == nil {
 			err := fi.run(where, yield)
-			if fi.matched >= 0 && fi.v.now == nil && !fi.private {
-				r.last = &answered{f, fi.matched}
+			if fi.v.now == nil && !fi.private {
+				r.last = &answered{f, fi.matched, fi.listed}
 			}
 			return err
 		}
@@ -140,10 +147,11 @@ func (r *reader) search(f driver.Find, yield func(driver.Hit) bool) error {
 	})
 }
 
-// answered is a search that found out how many records match: whoever shows a page of them is often asked for their number next.
+// answered is what a search found out about the number of records that match: whoever shows a page of them often asks for it next.
 type answered struct {
-	f driver.Find
-	n int
+	f    driver.Find
+	n    int // -1: not known
+	cost int // keys that counting them reads at least
 }
 
 // same reports whether a search is for the same records of the same moment.

@@ -42,6 +42,7 @@ func (r *runner) advance(f *finder, steps int) error {
 	defer func() {
 		r.read += f.v.read - m.read
 		r.took += m.since()
+		f.listed += f.v.read - m.read
 	}()
 	for !r.ended && r.steps < steps {
 		n, st, err := r.src.next()
@@ -170,7 +171,14 @@ func (r *race) run(steps int) (bool, error) {
 		if len(drivers) == 0 {
 			return false, nil
 		}
+		least := rankMost
 		for _, run := range drivers {
+			least = min(least, run.node.rank())
+		}
+		for _, run := range drivers {
+			if r.lap == firstLap && run.node.rank() == rankMost && least < rankMost {
+				continue // to begin a list costs something, and others are likely to end soon
+			}
 			if err := run.advance(r.f, run.pace(r.lap)); err != nil {
 				return false, err
 			}

@@ -12,7 +12,8 @@ import (
 // the postings of the first field are walked in their own order and each record is asked, until the page is full.
 const (
 	lapsBeforeWalk = 1024 // steps the parts race before the result is held to be large
-	askRatio       = 10   // how many postings are listed in the time that one record is asked
+	askRatio       = 32   // how many postings are listed in the time that one record is read and asked
+	walkRatio      = 10   // and how many keys of a walk are passed in the time that one of many records is read
 )
 
 func (f *finder) runSorted(where node, yield func(driver.Hit) bool) error {
@@ -129,7 +130,7 @@ func (f *finder) worthWalk(found int) bool {
 		return false
 	}
 	keys := f.f.Limit * f.total() / found
-	return found > 4*(f.f.Limit+keys/askRatio)
+	return found > 4*(f.f.Limit+keys/walkRatio)
 }
 
 // sorted returns the spots of records that lie beyond the cursor, in order.
