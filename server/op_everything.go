@@ -380,13 +380,23 @@ func (w *everythingWalk) refer() error {
 		if len(wanted) == 0 {
 			continue
 		}
-		var where driver.Query = wanted
-		if q, ok := w.members(typ); ok { // it is of another time
-			where = driver.And{wanted, driver.Not{Of: q}}
-		}
-		w.show(typ, where, "include")
+		w.show(typ, w.outside(typ, wanted), "include")
 	}
 	return nil
+}
+
+// outside asks for those of a type that are not of the compartment: what is of it was shown, or is of another time. Nor does the record of
+// another patient belong to that of this one because something refers to it.
+func (w *everythingWalk) outside(typ string, wanted driver.IDs) driver.Query {
+	where := driver.And{wanted}
+	if q, ok := w.members(typ); ok {
+		where = append(where, driver.Not{Of: q})
+	}
+	if w.owner.Type == "Patient" && w.owner.ID != "" {
+		own := driver.Lookup{Field: "_patient", Op: driver.EQUAL, Values: []driver.Value{driver.Point(w.owner.Ref())}}
+		where = append(where, driver.Or{own, driver.Not{Of: driver.Has("_patient")}})
+	}
+	return where
 }
 
 // read reads all sources, within bounds.

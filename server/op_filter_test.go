@@ -428,3 +428,89 @@ func TestLinkOfAnother(t *testing.T) {
 		f.do("GET", next, "").is(400)
 	}
 }
+
+// TestFilterRandom compares lookups with what the operators of the language say of the same texts, by POST and by the link.
+func TestFilterRandom(t *testing.T) {
+	rnd := seedOf(t)
+	letters := []rune(`aAbB|,\%_öÖßKkİiσς`)
+	text := func(most int) string {
+		var b strings.Builder
+		for range 1 + rnd.IntN(most) {
+			b.WriteRune(letters[rnd.IntN(len(letters))])
+		}
+		return b.String()
+	}
+	s := &seeded{open(t, nil), map[string]string{}}
+	type person struct {
+		name        string
+		texts, keys []string
+	}
+	var all []person
+	for i := range 40 {
+		p := person{name: fmt.Sprintf("p%02d", i)}
+		var names, identifiers []string
+		for range rnd.IntN(3) {
+			x := text(4)
+			p.texts = append(p.texts, x)
+			names = append(names, `{"text":`+quoted(x)+`}`)
+		}
+		for range rnd.IntN(3) {
+			x := text(3)
+			p.keys = append(p.keys, x)
+			system := ""
+			if rnd.IntN(2) == 0 {
+				system = `"system":"http://unitsofmeasure.org",` // where case counts, the rows are as written
+			}
+			identifiers = append(identifiers, `{`+system+`"value":`+quoted(x)+`}`)
+		}
+		body := `{"resourceType":"Patient","active":true`
+		if names != nil {
+			body += `,"name":[` + strings.Join(names, ",") + `]`
+		}
+		if identifiers != nil {
+			body += `,"identifier":[` + strings.Join(identifiers, ",") + `]`
+		}
+		s.make(p.name, body+"}")
+		all = append(all, p)
+	}
+	holds := map[string]func(x string, v []string) bool{
+		"EQUAL": func(x string, v []string) bool { return x == v[0] }, "IN": func(x string, v []string) bool { return slices.Contains(v, x) },
+		"LIKE": func(x string, v []string) bool { return strings.Contains(x, v[0]) },
+		"LT":   func(x string, v []string) bool { return x < v[0] }, "LTE": func(x string, v []string) bool { return x <= v[0] },
+		"GT": func(x string, v []string) bool { return x > v[0] }, "GTE": func(x string, v []string) bool { return x >= v[0] },
+	}
+	ops := []string{"EQUAL", "LIKE", "IN", "LT", "LTE", "GT", "GTE"}
+	for range 200 {
+		op := ops[rnd.IntN(len(ops))]
+		field := []string{"name", "identifier"}[rnd.IntN(2)]
+		var values []string
+		for range 3 {
+			v := text(2)
+			if p := all[rnd.IntN(len(all))]; len(p.texts) > 0 && field == "name" {
+				v = p.texts[0]
+			} else if len(p.keys) > 0 && field == "identifier" {
+				v = p.keys[0]
+			}
+			if r := []rune(v); op == "LIKE" {
+				v = string(r[rnd.IntN(len(r)):])
+			}
+			values = append(values, v)
+		}
+		if op != "IN" {
+			values = values[:1]
+		}
+		var want []string
+		for _, p := range all {
+			have := p.texts
+			if field == "identifier" {
+				have = p.keys
+			}
+			if slices.ContainsFunc(have, func(x string) bool { return holds[op](x, values) }) {
+				want = append(want, p.name)
+			}
+		}
+		if got := s.filter("Patient", lookup(field, op, values...)); got != strings.Join(want, " ") {
+			t.Errorf("%s %s %q finds %q, want %q", field, op, values, got, strings.Join(want, " "))
+		}
+	}
+}
