@@ -64,7 +64,7 @@ func (c *Catalog) Replace(customs []Custom) []Standing {
 	defer c.mu.Unlock()
 	was := c.now()
 	e := &edition{
-		options: was.options, types: maps.Clone(c.published.types), number: was.number + 1, generations: maps.Clone(was.generations), rebuilding: was.rebuilding,
+		options: was.options, types: maps.Clone(c.published.types), number: was.number + 1, generations: maps.Clone(was.generations), rebuilding: was.rebuilding, sources: was.sources,
 	}
 	standings := make([]Standing, len(customs))
 	paths := pathCache{}

@@ -47,6 +47,7 @@ func (c *edition) indexed(id string, r *fhirmap.Resource, of func(*parameter) bo
 	}
 	x.compartment(s, driver.Key{Type: r.Type(), ID: id})
 	x.owner(r)
+	x.sourced(r)
 	return x.rows, nil
 }
 

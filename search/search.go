@@ -122,6 +122,7 @@ type edition struct {
 	number      uint64
 	generations map[string]uint64 // by type: the number of the edition that last changed what rows are written
 	rebuilding  func() string     // not nil: all rows are being made anew
+	sources     map[string]bool   // identifier systems whose values are unique, see sourced.go
 }
 
 func (c *Catalog) now() *edition { return c.edition.Load() }

@@ -46,6 +46,11 @@ type Config struct {
 	// Indexing takes up the SearchParameters that are stored. Whoever opens it runs it. nil: they are stored, and that is all.
 	Indexing *Indexing
 
+	// Sources are the identifier systems whose values are unique; nil: none is, and $link-identifier makes the first. SourceBase is what the
+	// system of a source begins with that has no NamingSystem; "": DefaultSourceBase.
+	Sources    *Sources
+	SourceBase string
+
 	Operations []Operation
 	Hosts      []string       // names and addresses that requests may be sent to, without ports; none: any
 	Origins    []string       // whose pages may read answers in a browser, as https://app.example or http://127.0.0.1:*; none: no other's; "*": all
@@ -150,6 +155,10 @@ func fill[T comparable](field *T, value T) {
 func New(c Config) http.Handler {
 	c.Limits = c.Limits.filled()
 	fill(&c.Policy.ConditionalDelete, DeleteSingle)
+	fill(&c.SourceBase, DefaultSourceBase)
+	if c.Sources == nil {
+		c.Sources = &Sources{store: c.Store, catalog: c.Catalog}
+	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}

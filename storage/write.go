@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/hob-fhir/hob/fhirmap"
@@ -80,11 +81,25 @@ func (tx *Tx) Put(d Draft, base uint64) (driver.Record, error) {
 	rec.Body = d.Resource.Stamp(d.ID, rec.Version, rec.Time)
 	rows := append(slices.Clip(d.rows), lastUpdated(rec.Time))
 	if err := tx.w.Put(rec, rows); err != nil {
-		return driver.Record{}, err
+		return driver.Record{}, taken(d, err)
 	}
 	tx.wrote = append(tx.wrote, written{d.Key, action, rows})
 	tx.touch(d.Key)
 	return rec, nil
+}
+
+// taken says which values another has, but not who: the caller may not be allowed to know of him.
+func taken(d Draft, err error) error {
+	if !errors.Is(err, driver.ErrTaken) {
+		return err
+	}
+	var values []string
+	for _, r := range d.rows {
+		if r.Unique {
+			values = append(values, strings.ReplaceAll(string(r.Value.Low), "\x00", " of "))
+		}
+	}
+	return fmt.Errorf("another %s has this already, which only one may have: %s: %w", d.Type, strings.Join(values, ", "), driver.ErrTaken)
 }
 
 // Delete writes a deletion on top of version base. Errors are those of Put, and driver.ErrNotFound if there is nothing to delete.

@@ -83,6 +83,7 @@ type policyKeys struct {
 	ConditionalDelete string `enum:"not-supported,single,multiple" default:"single" help:"What a DELETE with search criteria may delete: nothing, one match, or all matches."`
 	ClientIDs         string `name:"client-ids" enum:"allow,refuse" default:"allow" help:"A PUT of an id that is not there: allow creates the resource, refuse answers 405."`
 	Handling          string `enum:"strict,lenient" default:"strict" help:"Unknown search parameters: strict answers 400, lenient ignores and names them. A request's Prefer: handling= comes before it."`
+	SourceBase        string `placeholder:"URI" help:"What the identifier system begins with of a source that is linked by a name for which there is no NamingSystem. Without it urn:x-hob:source: is."`
 	Zone              string `default:"UTC" help:"Time zone of dates and times in resources and searches that name none, as Europe/Berlin."`
 }
 
@@ -162,7 +163,7 @@ func (s *serve) Run(p *process, c *kong.Context) error {
 	if err != nil {
 		return err
 	}
-	config.Indexing = o.indexing
+	config.Indexing, config.Sources = o.indexing, o.sources
 	config.Hosts = s.EdgeKeys.hosts(address, s.Base)
 	if config.Origins, err = s.EdgeKeys.origins(s.Auth); err != nil {
 		return err
@@ -290,7 +291,7 @@ func (s *serve) config(ctx context.Context, store *storage.Store, catalog *searc
 	}
 	l := s.LimitKeys
 	c := server.Config{
-		Store: store, Catalog: catalog, Proxies: s.Proxies, Key: key, Version: v, Log: log,
+		Store: store, Catalog: catalog, Proxies: s.Proxies, Key: key, Version: v, Log: log, SourceBase: s.PolicyKeys.SourceBase,
 		Policy: server.Policy{
 			Referential: s.PolicyKeys.Referential == "strict", Cascade: s.PolicyKeys.Cascade,
 			NoClientIDs: s.PolicyKeys.ClientIDs == "refuse", Lenient: s.PolicyKeys.Handling == "lenient",
@@ -321,6 +322,7 @@ type storeKeys struct {
 	Memtable      size          `default:"64MiB" help:"Memory table of Badger, of which there are two. A transaction holds about 15 % of it."`
 	BlockCache    size          `default:"64MiB" help:"Cache of decompressed blocks of Badger."`
 	IndexCache    size          `default:"32MiB" help:"Cache of table indexes of Badger."`
+	Sources       []string      `placeholder:"URI,..." help:"Identifier systems whose values are unique among Patients and among Practitioners. $link-identifier adds those that it is used with."`
 	KeepSnapshots time.Duration `default:"10m" help:"How long the state that a page link reads is kept."`
 }
 
@@ -332,6 +334,7 @@ type opened struct {
 	*storage.Store
 	catalog  *search.Catalog
 	indexing *server.Indexing
+	sources  *server.Sources
 }
 
 // open opens the store. Its searchable values are those of the published parameters and of the SearchParameters that it holds.
@@ -357,7 +360,11 @@ func (k storeKeys) open(ctx context.Context, log *slog.Logger, how server.Indexi
 	if err != nil {
 		return nil, errors.Join(err, store.Close())
 	}
-	return &opened{store, catalog, indexing}, nil
+	sources, err := server.OpenSources(ctx, store, catalog, k.Sources)
+	if err != nil {
+		return nil, errors.Join(err, store.Close())
+	}
+	return &opened{store, catalog, indexing, sources}, nil
 }
 
 // logger writes to w in a format of --log-format.
