@@ -15,8 +15,8 @@ import (
 // searchType is the search interaction on a type, by GET and by POST _search (R4 section 3.1.1).
 //
 // The total: _total=accurate counts exactly, whatever it costs within the row budget; _total=none leaves it out. Else it is told
-// where it costs little: when the page holds every match, or when counting reads no more than Limits.Total rows. A total that is
-// told is always exact. Later pages repeat that of the first, since they read the same snapshot.
+// where it costs little: when the page holds every match or was found by finding all, or when counting reads no more than Limits.Total
+// rows. A total that is told is always exact. Later pages repeat that of the first, since they read the same snapshot.
 func searchType(c *Config, p *pages) Interaction {
 	return func(tx *storage.Tx, r *Request) (*Response, error) {
 		s, walk, err := asked(tx, c, p, r, r.Query, func(s *search.Search) walk { return newWalk(r, "/"+r.Type, encode(s.Self)) })

@@ -105,8 +105,10 @@ func TestTotal(t *testing.T) {
 	}{
 		{"name=jones", 1},
 		{"name=smith", 20}, // all on one page
-		{"name=smith&_count=2", -1},
-		{"name=smith&_count=2&_total=estimate", -1},
+		{"family:exact=Smith&_count=2", -1},
+		{"family:exact=Smith&_count=2&_total=estimate", -1},
+		{"family:exact=Smith&_count=2&_total=accurate", 20},
+		{"name=smith&_count=2", 20}, // to find the page all were found
 		{"name=smith&_count=2&_total=accurate", 20},
 		{"name=smith&_count=0", 20},
 		{"name=smith&_total=none", -1},
