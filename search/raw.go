@@ -91,7 +91,7 @@ func (c *edition) lookups(typ string, lookups []Lookup) (*RawQuery, error) {
 	var where driver.And
 	wrong := &fhirmap.Outcome{}
 	for _, l := range lookups {
-		a := &rawAsk{ask: &ask{edition: c, schema: schema, name: l.Field}, Lookup: l}
+		a := &rawAsk{ask: &ask{edition: c, schema: schema, name: clip(l.Field)}, Lookup: l}
 		q, err := a.translate()
 		if err != nil {
 			wrong.Issues = append(wrong.Issues, err.Issues...)
@@ -142,7 +142,7 @@ func (a *rawAsk) translate() (driver.Query, *fhirmap.Outcome) {
 		for _, o := range operators {
 			names = append(names, string(o))
 		}
-		return nil, a.fail(fhirmap.CodeNotSupported, "%q is no operator; known are %s", a.Op, strings.Join(names, ", "))
+		return nil, a.fail(fhirmap.CodeNotSupported, "%q is no operator; known are %s", clip(string(a.Op)), strings.Join(names, ", "))
 	}
 	kinds := rawKinds()
 	if a.param = a.schema.params[a.Field]; a.param == nil && a.Field != createdField || a.param != nil && kinds[a.param.kind] == nil {
@@ -356,11 +356,10 @@ func (a *rawAsk) reference() (driver.Query, *fhirmap.Outcome) {
 	return some.query(), nil
 }
 
-// prefixOf is the comparator that an operator is.
+// prefixOf is the comparator that an operator is: of EQUAL and IN the first, which is eq.
 func prefixOf(op driver.Op) prefix {
 	name := map[driver.Op]string{driver.LT: "lt", driver.LTE: "le", driver.GT: "gt", driver.GTE: "ge"}[op]
-	p, _ := cutPrefix(name + "?")
-	return p
+	return prefixes[max(0, slices.IndexFunc(prefixes, func(p prefix) bool { return p.name == name }))]
 }
 
 // date compares as the search with a prefix does, by the times that the index has.

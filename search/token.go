@@ -95,7 +95,7 @@ func (x *indexer) token(suffix, code, system string) {
 		return
 	}
 	if x.raw {
-		x.point(suffix, []byte(exact(code)+"\x00"+exact(system)+"\x00"))
+		x.point(suffix, []byte(code+"\x00"+system+"\x00"))
 		return
 	}
 	x.point(suffix, tokenBytes(x.options.CaseSensitive, code, system))

@@ -402,6 +402,29 @@ func TestFilterRefused(t *testing.T) {
 	f.do("POST", "/fhir/Patient/a/$filter", lookups()).is(404)
 }
 
+// TestFilterLong: long values are looked for like others, and too long ones and names are told of in short.
+func TestFilterLong(t *testing.T) {
+	f := open(t, nil)
+	long := strings.Repeat("Xy", 2500)
+	f.do("POST", "/fhir/Patient", `{"resourceType":"Patient","name":[{"text":"`+long+`"}],"identifier":[{"value":"`+long+`"}]}`).is(201)
+	for _, field := range []string{"name", "identifier"} {
+		for op, value := range map[string]string{"EQUAL": long, "LIKE": long[:3000], "LTE": long, "GTE": long, "IN": long} {
+			if p := f.do("POST", "/fhir/Patient/$filter", lookups(lookup(field, op, value))).is(200).set(); len(p.Entry) != 1 {
+				t.Errorf("%s %s of a long value finds %d", field, op, len(p.Entry))
+			}
+		}
+		for _, op := range []string{"EQUAL", "LIKE", "LT", "IN"} {
+			f.do("POST", "/fhir/Patient/$filter", lookups(lookup(field, op, strings.Repeat("a", 40_000)))).is(200)
+		}
+	}
+	f.do("POST", "/fhir/Patient/$filter", lookups(lookup("name", "EQUAL", strings.Repeat("a", 70_000)))).fails(413, "too-long", "70000 bytes")
+	for _, l := range []string{lookup(long, "EQUAL", "x"), lookup("name", "E"+long, "x")} {
+		if a := f.do("POST", "/fhir/Patient/$filter", lookups(l)); a.status != 400 || len(a.body) > 3000 {
+			t.Errorf("status %d with %d bytes", a.status, len(a.body))
+		}
+	}
+}
+
 // TestFilterBudget: what is looked at and is no hit counts too.
 func TestFilterBudget(t *testing.T) {
 	f := open(t, func(c *server.Config) { c.Limits.Rows = 20 })

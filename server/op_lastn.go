@@ -119,12 +119,14 @@ func lastnOf(r *Request) (query []search.Pair, most int, err error) {
 
 // newest walks what the search finds, newest first, and keeps of each sort as many as asked for.
 func newest(tx *storage.Tx, c *Config, r *Request, s *search.Search, at driver.Snapshot, most int) ([]driver.Hit, error) {
+	order, err := c.Catalog.Parse(s.Type, []search.Pair{{Name: "_sort", Value: "-date,-_lastUpdated"}}, search.ParseOptions{})
+	if err != nil {
+		return nil, err
+	}
 	g := sorts{most: most, of: map[string]int{}}
 	bodies := c.Limits.rows(r) / bodyCost
 	n := 0
-	for hit, err := range tx.Find(driver.Find{
-		Type: s.Type, Where: s.Where, Sort: []driver.Order{{Field: "date", Desc: true}, {Field: "_lastUpdated", Desc: true}}, At: at, Budget: c.Limits.rows(r),
-	}) {
+	for hit, err := range tx.Find(driver.Find{Type: s.Type, Where: s.Where, Sort: order.Sort, At: at, Budget: c.Limits.rows(r)}) {
 		if err != nil {
 			return nil, err
 		}
