@@ -155,8 +155,11 @@ func (c *Catalog) ParseTypes(types []string, pairs []Pair, o ParseOptions) ([]*S
 	return e.several(types, pairs, o)
 }
 
-// Placed makes what tells where the hits of a search stand in its order, for merging those of several types. It wants their bodies.
-func (c *Catalog) Placed(s *Search) func(driver.Hit) (Place, error) { return c.now().placed(s) }
+// Placed makes what tells where the hits of a search stand in its order, for merging those of several types. It tells
+// whether it wants their bodies: not for a sort by _id and _lastUpdated.
+func (c *Catalog) Placed(s *Search) (place func(driver.Hit) (Place, error), bodies bool) {
+	return c.now().placed(s)
+}
 
 // Rows returns the index rows of a resource under the id that it has or will have, which need not be the one in its body: a posted
 // body may name any. Storage adds the row of the time that it decides (_lastUpdated). The error is an Outcome: too-long if there

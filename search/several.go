@@ -64,7 +64,7 @@ type sortKey struct {
 }
 
 // placed makes what reads off a hit where it stands.
-func (c *edition) placed(s *Search) func(driver.Hit) (Place, error) {
+func (c *edition) placed(s *Search) (place func(driver.Hit) (Place, error), bodies bool) {
 	var fields []string
 	for _, o := range s.Sort {
 		if o.Field != "" && o.Field != lastUpdatedField {
@@ -93,7 +93,7 @@ func (c *edition) placed(s *Search) func(driver.Hit) (Place, error) {
 			out[i].low, out[i].has = driver.SortKey(hit.Key, rows, o)
 		}
 		return out, nil
-	}
+	}, len(fields) > 0
 }
 
 // Compare orders two places in searches that were translated together: negative if p comes before q, 0 if they are sorted alike.

@@ -124,6 +124,9 @@ func (c *Config) wideSearch(tx *storage.Tx, p *pages, r *Request, w wide) (*Resp
 			return nil, err
 		}
 	}
+	if hits, err = filled(tx, hits, at.at, c.Limits.rows(r)); err != nil {
+		return nil, err
+	}
 	before, after := at.after != "", more
 	if at.reverse {
 		slices.Reverse(hits)
@@ -208,16 +211,44 @@ func (w *wide) find(c *Config, r *Request, s *search.Search, at place) driver.Fi
 func (w *wide) merge(tx *storage.Tx, c *Config, r *Request, searches []*search.Search, marks []mark, at place) *merge {
 	m := &merge{sorted: len(searches[0].Sort) > 0, reverse: at.reverse}
 	for i, s := range searches {
+		place, bodies := c.Catalog.Placed(s)
+		find := w.find(c, r, s, at)
+		find.Bare = m.sorted && !bodies // most of what is read ahead is not shown
 		portion := s.Count + 1
 		if m.sorted { // each gives some, and few much
 			portion = min(portion, max(8, 2*portion/len(searches)))
 		}
 		m.streams = append(m.streams, &stream{
-			tx: tx, find: w.find(c, r, s, at), place: c.Catalog.Placed(s), mark: marks[i], reverse: at.reverse, portion: portion,
+			tx: tx, find: find, place: place, mark: marks[i], reverse: at.reverse, portion: portion,
 			mayBe: w.named == nil, searched: s,
 		})
 	}
 	return m
+}
+
+// filled reads the bodies of hits that were found without, in one search for each type.
+func filled(tx *storage.Tx, hits []driver.Hit, at driver.Snapshot, budget int) ([]driver.Hit, error) {
+	ids := map[string]driver.IDs{}
+	for _, hit := range hits {
+		if hit.Body == nil {
+			ids[hit.Type] = append(ids[hit.Type], hit.ID)
+		}
+	}
+	bodies := map[driver.Key][]byte{}
+	for typ, some := range ids {
+		for hit, err := range tx.Find(driver.Find{Type: typ, Where: some, At: at, Budget: budget}) {
+			if err != nil {
+				return nil, err
+			}
+			bodies[hit.Key] = hit.Body
+		}
+	}
+	for i := range hits {
+		if hits[i].Body == nil {
+			hits[i].Body = bodies[hits[i].Key]
+		}
+	}
+	return slices.DeleteFunc(hits, func(hit driver.Hit) bool { return hit.Body == nil }), nil // erased meanwhile
 }
 
 // wideTotal counts as totalOf does, over all types.

@@ -112,7 +112,7 @@ type Limits struct {
 // defaults are the Limits of a server that was told nothing.
 var defaults = Limits{
 	Body: 64 << 20, Depth: 100, URL: 16 << 10, Count: 50, MaxCount: 1000,
-	Rows: 5_000_000, Total: 1_000, Within: 20_000, Codes: 10_000, Cascade: 1_000, Included: 1_000, Rounds: 16, Hold: 10 * time.Second, Jobs: 4, Background: 10 * time.Minute, Deadline: 30 * time.Second,
+	Rows: 5_000_000, Total: 1_000, Within: 20_000, Codes: 10_000, Cascade: 1_000, Included: 10_000, Rounds: 16, Hold: 10 * time.Second, Jobs: 4, Background: 10 * time.Minute, Deadline: 30 * time.Second,
 }
 
 func (l Limits) filled() Limits {

@@ -65,7 +65,7 @@ type limitKeys struct {
 	WriteBudget int           `default:"20000" help:"Index rows that a search inside a change may read: If-None-Exist and the criteria of conditional updates and deletes. Other writers wait meanwhile."`
 	MaxCodes    int           `default:"10000" help:"Most codes of a value set, or below a code, that a search by :in, :not-in, :below or :above takes."`
 	TotalBudget int           `default:"1000" help:"Index rows that are read for a total that was not asked for with _total."`
-	MaxIncluded int           `default:"1000" help:"Resources that come with one page by _include and _revinclude; more are refused, not cut."`
+	MaxIncluded int           `default:"10000" help:"Resources that come with one page by _include and _revinclude; more are refused, not cut."`
 	MaxRounds   int           `default:"16" help:"Steps that _include:iterate and _revinclude:iterate go on for."`
 	MaxChain    int           `default:"8" help:"Resources that one search parameter may reach through by chains and _has."`
 	MaxCascade  int           `default:"1000" help:"Resources that one DELETE with _cascade=delete or with criteria may delete."`
