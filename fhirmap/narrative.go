@@ -3,6 +3,7 @@ package fhirmap
 import (
 	"encoding/xml"
 	"fmt"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -256,6 +257,10 @@ func checkLink(attribute, value string) string {
 	return "which may be relative, #fragment, http(s), ftp, mailto, tel, urn or, for an image, data"
 }
 
+// besideImage is the name of an image in the same place as the page that shows the narrative: it asks no other host. The narratives of all
+// published implementation guides have such.
+var besideImage = regexp.MustCompile(`^[a-z0-9_-]+\.(png|gif|jpg)["']?\)`)
+
 // checkStyle refuses what a style could run or fetch.
 func checkStyle(value string) string {
 	style := strings.ToLower(strings.Map(func(r rune) rune {
@@ -274,8 +279,9 @@ func checkStyle(value string) string {
 		if !ok {
 			return ""
 		}
-		if !strings.HasPrefix(strings.TrimLeft(after, `"'`), "data:image/") {
-			return "with an address; a style may have data: images only"
+		address := strings.TrimLeft(after, `"'`)
+		if !strings.HasPrefix(address, "data:image/") && !besideImage.MatchString(address) {
+			return "with an address; a style may have data: images only, or an image beside the page"
 		}
 		rest = after
 	}

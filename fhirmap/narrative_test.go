@@ -26,6 +26,7 @@ func TestNarrativeAccepts(t *testing.T) {
 		div(`<a href="http://example.org/a?b=c&amp;d">x</a><a href="#here">x</a><a name="here"></a><a href="mailto:a@example.org">x</a><a href="Patient/1">x</a><a href="urn:oid:1.2">x</a>` +
 			`<a href="?a:b">x</a><a href="a/b:c">x</a><a href="HTTPS://example.org">x</a>`),
 		div(`<img src="#image" alt="a" width="1" height="2"/><img src="data: image/png;base64,AAAA"/><img src="http://example.org/a.png"/>`),
+		div(`<table><tr><td style="background-color: white; background-image: url(tbl_bck1.png)">x</td></tr></table>`),
 		div(`<p style="color: red; background-image: url(data:image/png;base64,AAAA); text-align : left">x</p>`),
 		div(`<!-- a comment - with a dash, <script> and & -->x`),
 	} {
@@ -130,6 +131,10 @@ func TestNarrativeRefuses(t *testing.T) {
 		{div(`<p style="-moz-binding: url(a.xml)">x</p>`), "may only format"},
 		{div(`<p style="@import 'a.css'">x</p>`), "may only format"},
 		{div(`<p style="background: url(http://example.org/a.png)">x</p>`), "data: images only"},
+		{div(`<p style="background: url(//example.org/a.png)">x</p>`), "data: images only"},
+		{div(`<p style="background: url(a.png?x=1)">x</p>`), "data: images only"},
+		{div(`<p style="background: url(../a.png)">x</p>`), "data: images only"},
+		{div(`<p style="background: url(a.svg)">x</p>`), "data: images only"},
 		{div(`<p style="background: u&#114;l ('//example.org')">x</p>`), "data: images only"},
 
 		// what XML and HTML read differently
