@@ -249,7 +249,7 @@ func sound(t *testing.T, b driver.Backend) {
 func TestIndexingUnderWriters(t *testing.T) {
 	f := openIndexed(t, backend(t), server.IndexingOptions{Quiet: -1, Batch: 20})
 	f.run(t)
-	const writers, each = 6, 60
+	const writers, each = 3, 60
 	ctx, cancel := context.WithCancel(t.Context())
 	var wrote atomic.Int64
 	var writing sync.WaitGroup
@@ -266,7 +266,7 @@ func TestIndexingUnderWriters(t *testing.T) {
 			}
 		})
 	}
-	for round := range 12 {
+	for round := range 6 {
 		id := fmt.Sprintf("m%d", round%3)
 		if a := f.put(id, "code-"+id, "Patient", "string", fmt.Sprintf("Patient.maritalStatus.text.where(length() > %d)", round%2)); a.status != 200 && a.status != 201 {
 			t.Fatalf("%d: %s", a.status, a.body)
