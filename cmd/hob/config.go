@@ -23,7 +23,7 @@ const prefix = "HOB_"
 // otherVariables begin with the prefix but are no keys: those of other verbs, of the tests, of the quickstart, and those that Kubernetes sets in
 // every container for a service named hob. A * stands for the rest of a name.
 var otherVariables = []string{
-	"HOB_URL", "HOB_TOKEN", "HOB_SEED", "HOB_SOAK", "HOB_R4_EXAMPLES", "HOB_REQUIRE_*", "HOB_TEST_*", "HOB_BROKEN", "HOB_KILL_DIR", "HOB_SUITE_*",
+	"HOB_URL", "HOB_TOKEN", "HOB_SEED", "HOB_SOAK", "HOB_R4_EXAMPLES", "HOB_US_CORE", "HOB_REQUIRE_*", "HOB_TEST_*", "HOB_BROKEN", "HOB_KILL_DIR", "HOB_SUITE_*",
 	"HOB_SERVICE_HOST", "HOB_SERVICE_PORT", "HOB_SERVICE_PORT_*", "HOB_PORT", "HOB_PORT_*",
 }
 
