@@ -45,6 +45,11 @@ func (c *edition) indexed(id string, r *fhirmap.Resource, of func(*parameter) bo
 			return nil, err
 		}
 	}
+	if c.options.Text {
+		if err := x.words(r); err != nil {
+			return nil, err
+		}
+	}
 	x.compartment(s, driver.Key{Type: r.Type(), ID: id})
 	x.owner(r)
 	x.sourced(r)

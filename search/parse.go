@@ -130,8 +130,10 @@ func (a *ask) clause(p Pair) (driver.Query, *fhirmap.Outcome) {
 // specials are the parameters that every type has and that no definition's expression tells the meaning of. They take no modifier.
 func specials() map[string]func(*ask, string) (driver.Query, *fhirmap.Outcome) {
 	return map[string]func(*ask, string) (driver.Query, *fhirmap.Outcome){
-		"_list":   listIs,
-		"_filter": filterIs,
+		"_list":        listIs,
+		"_filter":      filterIs,
+		narrativeField: contains(narrativeField),
+		contentField:   contains(contentField),
 	}
 }
 
@@ -205,6 +207,9 @@ func (a *ask) unknown(code string) *fhirmap.Outcome {
 		why += fmt.Sprintf(", and a parameter must be known for each of the %d types that are searched", len(a.peers))
 	}
 	known := slices.Concat(a.common(known), controlNames(), slices.Collect(maps.Keys(specials())), []string{"_has"})
+	if !a.options.Text {
+		known = slices.DeleteFunc(known, func(code string) bool { return code == narrativeField || code == contentField })
+	}
 	slices.Sort(known)
 	return fhirmap.Errorf(fhirmap.CodeNotSupported, "http."+a.name, "%s; known are %s", why, strings.Join(known, ", "))
 }

@@ -143,7 +143,7 @@ func TestRefused(t *testing.T) {
 		{"_id=a/b", fhirmap.CodeValue, "no id"},
 		{"_id:missing=true", fhirmap.CodeNotSupported, "it takes :not"},
 		{"_count:exact=1", fhirmap.CodeNotSupported, "no modifier"},
-		{"_text=a", fhirmap.CodeNotSupported, "published, but not answered"},
+		{"_text=a", fhirmap.CodeNotSupported, "text-search"},
 		{"_count=-1", fhirmap.CodeValue, "0 or more"},
 		{"_count=1&_count=2", fhirmap.CodeValue, "twice"},
 		{"_total=some", fhirmap.CodeValue, "none, estimate, accurate"},

@@ -27,6 +27,7 @@
 //	subject          reference: id · 00 · type; what is no resource of this server: url · 00
 //	subject:identifier  as a token
 //	url              uri as it is
+//	_text, _content  a word, normalised, if Options.Text asks for words
 //	_patient         reference: every Patient in whose compartment the resource lies (its own: storage)
 //	_lastUpdated     driver.Instant (storage)
 //
@@ -53,6 +54,7 @@ const Rules = 2
 // Options is what a Catalog needs to know of its server. The zero value is useful.
 type Options struct {
 	Zone  *time.Location   // of dates and times that name none; nil: UTC
+	Text  bool             // words of narratives and of all text are rows, and _text and _content search them
 	Base  string           // this server's FHIR base, "https://host/fhir": references below it are local
 	Clock func() time.Time // for the prefix ap on dates; nil: time.Now
 
@@ -126,6 +128,13 @@ type edition struct {
 }
 
 func (c *Catalog) now() *edition { return c.edition.Load() }
+
+// Rules names the rules by which resources become rows: their version, and the options that rows depend on. A store that was indexed by
+// others must be indexed anew. The base is not among them: it may come from the port that is listened on.
+func (c *Catalog) Rules() string {
+	o := c.now().options
+	return fmt.Sprintf("%d zone=%s text=%t", Rules, o.Zone, o.Text)
+}
 
 // Local reads a reference to a resource of this server: relative, or absolute below its base.
 func (c *Catalog) Local(s string) (driver.Key, bool) { return c.now().local(s) }
@@ -269,7 +278,7 @@ func (c *edition) claims(typ string) []Parameter {
 	for _, code := range s.codes {
 		out = append(out, s.params[code].claim())
 	}
-	return out
+	return append(out, c.options.words(typ)...)
 }
 
 func (p *parameter) claim() Parameter {

@@ -84,6 +84,7 @@ type policyKeys struct {
 	ClientIDs         string `name:"client-ids" enum:"allow,refuse" default:"allow" help:"A PUT of an id that is not there: allow creates the resource, refuse answers 405."`
 	Handling          string `enum:"strict,lenient" default:"strict" help:"Unknown search parameters: strict answers 400, lenient ignores and names them. A request's Prefer: handling= comes before it."`
 	SourceBase        string `placeholder:"URI" help:"What the identifier system begins with of a source that is linked by a name for which there is no NamingSystem. Without it urn:x-hob:source: is."`
+	TextSearch        bool   `help:"Index the words of narratives and of all text, for _text and _content. It costs a row for each different word of a resource. What was stored without it must be indexed anew."`
 	Zone              string `default:"UTC" help:"Time zone of dates and times in resources and searches that name none, as Europe/Berlin."`
 }
 
@@ -277,7 +278,7 @@ func (s *serve) open(ctx context.Context, log *slog.Logger, here string) (*opene
 		return nil, fmt.Errorf("zone %s: %w", s.PolicyKeys.Zone, err)
 	}
 	return s.StoreKeys.open(ctx, log, server.IndexingOptions{}, search.Options{
-		Zone: zone, Base: cmp.Or(s.Base, here),
+		Zone: zone, Text: s.PolicyKeys.TextSearch, Base: cmp.Or(s.Base, here),
 		DefaultCount: s.LimitKeys.PageSize, MaxCount: s.LimitKeys.MaxPageSize, MaxRows: s.LimitKeys.MaxRows,
 		MaxChain: s.LimitKeys.MaxChain,
 	})

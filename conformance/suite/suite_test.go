@@ -45,7 +45,7 @@ func serveUnder(t testing.TB, store string, policy server.Policy) string {
 	}
 	web := httptest.NewUnstartedServer(nil)
 	base := &url.URL{Scheme: "http", Host: web.Listener.Addr().String(), Path: server.Prefix}
-	catalog, err := search.NewCatalog(r4.SearchParameters, search.Options{Zone: time.UTC, Base: base.String()})
+	catalog, err := search.NewCatalog(r4.SearchParameters, search.Options{Zone: time.UTC, Base: base.String(), Text: true})
 	if err != nil {
 		t.Fatal(err)
 	}
