@@ -19,7 +19,7 @@ func TestCapabilityStatement(t *testing.T) {
 	}
 	body, err := conformance.CapabilityStatement(conformance.Server{
 		Version: "1.2.3", Date: time.Date(2026, 11, 21, 7, 55, 0, 0, time.UTC), Base: "https://ehr.example/fhir", Catalog: catalog,
-		Formats: []string{"json"}, System: []string{"history-system"}, Types: []string{"read", "create"}, NoUpdate: true,
+		Formats: []string{"json"}, System: []string{"history-system"}, Types: []string{"read", "create"}, NoUpdate: true, Compartments: []string{"Patient", "RelatedPerson"},
 		Operations: []conformance.Operation{
 			{Name: "export", Definition: "http://d/export", System: true, On: []string{"Group"}},
 			{Name: "everything", Definition: "http://d/everything", On: []string{"Patient"}},
@@ -36,8 +36,9 @@ func TestCapabilityStatement(t *testing.T) {
 		Date           string
 		Implementation struct{ URL string }
 		Rest           []struct {
-			Operation []operation
-			Resource  []struct {
+			Operation   []operation
+			Compartment []string
+			Resource    []struct {
 				Type, Profile string
 				UpdateCreate  bool
 				Interaction   []struct{ Code string }
@@ -57,6 +58,10 @@ func TestCapabilityStatement(t *testing.T) {
 	rest := s.Rest[0]
 	if !slices.Equal(rest.Operation, []operation{{"export", "http://d/export"}}) {
 		t.Errorf("operations of the system are %v", rest.Operation)
+	}
+	const definition = "http://hl7.org/fhir/CompartmentDefinition/"
+	if !slices.Equal(rest.Compartment, []string{definition + "patient", definition + "relatedPerson"}) {
+		t.Errorf("compartments are %v", rest.Compartment)
 	}
 	types := fhirmap.ResourceTypes()
 	if len(rest.Resource) != len(types) {

@@ -70,10 +70,10 @@ func (a *ask) follow(code, target string, of func(*ask) (driver.Query, *fhirmap.
 		if err != nil {
 			return nil, err
 		}
-		to.quiet = len(types) > 1
+		to.quiet = a.quiet || len(types) > 1
 		where, err := of(to)
 		switch {
-		case err != nil && (*a.steps > a.options.MaxSteps || err.Issues[0].Code == fhirmap.CodeTransient):
+		case err != nil && (*a.steps > a.options.MaxSteps || len(err.Issues) == 0 || err.Issues[0].Code == fhirmap.CodeTransient):
 			return nil, err
 		case err != nil && to.absent:
 			unknown = err

@@ -167,3 +167,16 @@ func TestCompartments(t *testing.T) {
 		}
 	}
 }
+
+// TestChainTerms: Terms that could not be read leave an Outcome without issues, which whoever bound them replaces: a chain hands it on.
+func TestChainTerms(t *testing.T) {
+	c := newCatalog(t)
+	broken := func(Concept) ([]Concept, *fhirmap.Outcome) { return nil, &fhirmap.Outcome{} }
+	terms := Terms{Codes: func(string) ([]Concept, *fhirmap.Outcome) { return nil, &fhirmap.Outcome{} }, Below: broken, Above: broken}
+	for name, value := range map[string]string{"subject.identifier:in": "http://v", "subject.type:below": "s|c", "_filter": "subject.identifier in http://v"} {
+		s, err := c.Parse("Observation", []Pair{{name, value}}, ParseOptions{Terms: terms})
+		if err != nil || s.Where != nil {
+			t.Errorf("%s: %v, want nothing", name, err)
+		}
+	}
+}

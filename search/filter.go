@@ -67,7 +67,7 @@ func (a *ask) along(f *filter, path []filterStep) (driver.Query, *fhirmap.Outcom
 // comparison translates the end of a path.
 func (a *ask) comparison(f *filter, name string) (driver.Query, *fhirmap.Outcome) {
 	q, err := a.relation(f, name)
-	if err != nil && err != nobodys {
+	if err != nil && err != nobodys && len(err.Issues) > 0 { // Terms that failed leave none
 		prefix := "parameter " + a.name + ": "
 		is := &err.Issues[0]
 		is.Diagnostics = a.fail(is.Code, "at character %d: %s", f.at, strings.TrimPrefix(is.Diagnostics, prefix)).Issues[0].Diagnostics
