@@ -1,6 +1,7 @@
 package search
 
 import (
+	"maps"
 	"slices"
 
 	"github.com/hob-fhir/hob/fhirmap"
@@ -23,6 +24,14 @@ var beyondDefinition = map[string][]string{
 	"Device":           {"patient"},
 	"GuidanceResponse": {"patient"},
 	"Task":             {"patient"},
+}
+
+// PatientTypes lists the types that may have rows of PatientField, sorted: those of the definition, and what is a patient's all the same.
+func PatientTypes() []string {
+	all := append(Members("Patient"), "Binary")
+	all = slices.AppendSeq(all, maps.Keys(beyondDefinition))
+	slices.Sort(all)
+	return slices.Compact(all)
 }
 
 // owner adds the rows of the fields that are not made of parameters.

@@ -210,13 +210,27 @@ func (w *everythingWalk) wants(typ string) bool {
 	return w.types == nil || slices.Contains(w.types, typ)
 }
 
-// members asks for what of a type lies in the compartment, at type level in any; false for a type of which nothing does.
+// members asks for what of a type lies in the compartment, at type level in any; false for a type of which nothing does. To a patient
+// belongs more than R4's definition has: devices and tasks too.
 func (w *everythingWalk) members(typ string) (driver.Query, bool) {
-	if w.owner.ID != "" {
+	if w.owner.Type != "Patient" {
 		return w.c.Catalog.Compartment(w.owner, typ)
 	}
-	_, ok := w.c.Catalog.Compartment(driver.Key{Type: w.owner.Type, ID: "any"}, typ)
-	return driver.Has("_patient"), ok
+	if !slices.Contains(search.PatientTypes(), typ) {
+		return nil, false
+	}
+	if w.owner.ID == "" {
+		return driver.Has(search.PatientField), true
+	}
+	return driver.Lookup{Field: search.PatientField, Op: driver.EQUAL, Values: []driver.Value{driver.Point(w.owner.Ref())}}, true
+}
+
+// memberTypes are those of which something may lie in the compartment.
+func (w *everythingWalk) memberTypes() []string {
+	if w.owner.Type == "Patient" {
+		return search.PatientTypes()
+	}
+	return search.Members(w.owner.Type)
 }
 
 // plan makes the steps that follow from the request alone.
@@ -226,7 +240,7 @@ func (w *everythingWalk) plan() {
 		self = driver.IDs{w.owner.ID}
 	}
 	w.source(w.owner.Type, self)
-	for _, typ := range search.Members(w.owner.Type) {
+	for _, typ := range w.memberTypes() {
 		q, ok := w.members(typ)
 		if !ok || typ == w.owner.Type && w.owner.ID == "" {
 			continue
@@ -388,15 +402,13 @@ func (w *everythingWalk) refer() error {
 // outside asks for those of a type that are not of the compartment: what is of it was shown, or is of another time. Nor does the record of
 // another patient belong to that of this one because something refers to it.
 func (w *everythingWalk) outside(typ string, wanted driver.IDs) driver.Query {
-	where := driver.And{wanted}
+	if w.owner.Type == "Patient" {
+		return driver.And{wanted, driver.Not{Of: driver.Has(search.PatientField)}}
+	}
 	if q, ok := w.members(typ); ok {
-		where = append(where, driver.Not{Of: q})
+		return driver.And{wanted, driver.Not{Of: q}}
 	}
-	if w.owner.Type == "Patient" && w.owner.ID != "" {
-		own := driver.Lookup{Field: "_patient", Op: driver.EQUAL, Values: []driver.Value{driver.Point(w.owner.Ref())}}
-		where = append(where, driver.Or{own, driver.Not{Of: driver.Has("_patient")}})
-	}
-	return where
+	return wanted
 }
 
 // read reads all sources, within bounds.

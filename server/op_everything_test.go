@@ -34,6 +34,8 @@ func record(f *fixture) {
 		`Observation/o4 {"status":"final","code":{"text":"x"},"subject":{"reference":"Patient/a"}}`,
 		`Observation/loose {"status":"final","code":{"text":"x"}}`,
 		`DiagnosticReport/d {"status":"final","code":{"text":"x"},"subject":{"reference":"Patient/a"},"effectiveDateTime":"2024-02-01T08:00:00Z","result":[{"reference":"Observation/o2"},{"reference":"Observation/loose"},{"reference":"Observation/o3"}]}`,
+		`Device/v {"patient":{"reference":"Patient/a"}}`,
+		`Device/other {"patient":{"reference":"Patient/b"}}`,
 		`AllergyIntolerance/i {"patient":{"reference":"Patient/a"}}`,
 		`DocumentReference/r {"status":"current","subject":{"reference":"Patient/a"},"date":"2024-02-01T00:00:00Z","content":[{"attachment":{"url":"Binary/x"}}]}`,
 		`MedicationRequest/q {"status":"active","intent":"order","subject":{"reference":"Patient/a"},"authoredOn":"2023-02-01","medicationReference":{"reference":"Medication/m"},"requester":{"reference":"Practitioner/gone"}}`,
@@ -63,13 +65,13 @@ func TestPatientEverything(t *testing.T) {
 	f := open(t, nil)
 	record(f)
 	for _, c := range []struct{ query, want string }{
-		{"a/$everything", "Patient/a AllergyIntolerance/i DiagnosticReport/d DocumentReference/r Encounter/e1 Encounter/e2 MedicationRequest/q Observation/o1 Observation/o2 Observation/o4 Patient/b " +
+		{"a/$everything", "Patient/a AllergyIntolerance/i Device/v DiagnosticReport/d DocumentReference/r Encounter/e1 Encounter/e2 MedicationRequest/q Observation/o1 Observation/o2 Observation/o4 Patient/b " +
 			"+Binary/x +Location/l +Medication/m +Observation/loose +Organization/o +Practitioner/p"},
-		{"b/$everything", "Patient/b Observation/o3"},
+		{"b/$everything", "Patient/b Device/other Observation/o3"},
 		// Of another time is what ended before and what began after; what has no date stays, and so does the patient.
-		{"a/$everything?start=2024-01-01", "Patient/a AllergyIntolerance/i DiagnosticReport/d DocumentReference/r Encounter/e1 Observation/o1 Observation/o4 Patient/b " +
+		{"a/$everything?start=2024-01-01", "Patient/a AllergyIntolerance/i Device/v DiagnosticReport/d DocumentReference/r Encounter/e1 Observation/o1 Observation/o4 Patient/b " +
 			"+Binary/x +Location/l +Observation/loose +Organization/o +Practitioner/p"},
-		{"a/$everything?end=2023-12-31", "Patient/a AllergyIntolerance/i Encounter/e2 MedicationRequest/q Observation/o2 Observation/o4 Patient/b " +
+		{"a/$everything?end=2023-12-31", "Patient/a AllergyIntolerance/i Device/v Encounter/e2 MedicationRequest/q Observation/o2 Observation/o4 Patient/b " +
 			"+Medication/m +Organization/o +Practitioner/p"},
 		{"a/$everything?start=2024-02-02&end=2024-02-02&_type=Encounter,Observation", "Encounter/e1 Observation/o4"},
 		{"a/$everything?start=2024-02-03&end=2024-12-31&_type=Encounter,Observation", "Observation/o4"},
@@ -77,7 +79,7 @@ func TestPatientEverything(t *testing.T) {
 		{"a/$everything?_type=Practitioner", "+Practitioner/p"},
 		{"a/$everything?_type=Patient", "Patient/a Patient/b"},
 		{"a/$everything?_type=Slot", ""},
-		{"$everything", "Patient/a Patient/b AllergyIntolerance/i DiagnosticReport/d DocumentReference/r Encounter/e1 Encounter/e2 MedicationRequest/q Observation/o1 Observation/o2 Observation/o3 Observation/o4 " +
+		{"$everything", "Patient/a Patient/b AllergyIntolerance/i Device/v Device/other DiagnosticReport/d DocumentReference/r Encounter/e1 Encounter/e2 MedicationRequest/q Observation/o1 Observation/o2 Observation/o3 Observation/o4 " +
 			"+Binary/x +Location/l +Medication/m +Observation/loose +Organization/o +Practitioner/p"},
 		{"$everything?_type=Practitioner,Patient", "Patient/a Patient/b +Practitioner/p"},
 	} {
@@ -93,7 +95,7 @@ func TestPatientEverything(t *testing.T) {
 		}
 	}
 	p := f.do("GET", "/fhir/Patient/a/$everything", "").is(200).set()
-	if p.Type != "searchset" || p.Total == nil || *p.Total != 11 || p.link("self") != "/fhir/Patient/a/$everything" {
+	if p.Type != "searchset" || p.Total == nil || *p.Total != 12 || p.link("self") != "/fhir/Patient/a/$everything" {
 		t.Errorf("one page is %+v", p)
 	}
 	post := f.do("POST", "/fhir/Patient/a/$everything", lookups(`{"name":"_type","valueCode":"Observation"}`, `{"name":"_type","valueCode":"Encounter"}`, `{"name":"start","valueDate":"2024-01-01"}`, `{"name":"_count","valueInteger":2}`)).is(200).set()
@@ -220,7 +222,7 @@ func TestEverythingNarrowed(t *testing.T) {
 			}}, nil
 		}
 	})
-	want := strings.Fields("Patient/a AllergyIntolerance/i DiagnosticReport/d DocumentReference/r MedicationRequest/q Observation/o1 +Binary/x +Medication/m +Organization/o")
+	want := strings.Fields("Patient/a AllergyIntolerance/i Device/v DiagnosticReport/d DocumentReference/r MedicationRequest/q Observation/o1 +Binary/x +Medication/m +Organization/o")
 	for _, count := range []int{2, 100} {
 		if got := g.keys(fmt.Sprintf("/fhir/Patient/a/$everything?_count=%d", count)); !sameSteps(got, want) {
 			t.Errorf("by %d it shows %v", count, got)
