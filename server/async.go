@@ -146,6 +146,7 @@ func (x *async) process(ctx context.Context, a storage.Access, r *Request) (res 
 		}
 	}()
 	res, err := x.bundles.exchange(ctx, a, r)
+	x.Audit.tell(ctx, r, res, err) // nobody waits for the answer, so none can be held back
 	if err == nil {
 		return res
 	}

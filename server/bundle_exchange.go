@@ -31,6 +31,7 @@ func (b *bundles) exchange(ctx context.Context, a storage.Access, r *Request) (*
 		return nil, err
 	}
 	if kind == "batch" {
+		r.noted = true // by each of its entries
 		return b.batch(ctx, a, r, entries)
 	}
 	return b.transaction(ctx, a, r, entries)
@@ -77,6 +78,9 @@ func (b *bundles) alone(ctx context.Context, a storage.Access, r *Request, e *en
 		a = storage.System
 	}
 	e.res, err = e.rt.perform(ctx, b.Store, a, e.req)
+	if lost := b.Audit.tell(ctx, e.req, e.res, err); lost != nil {
+		err = lost
+	}
 	return err
 }
 

@@ -17,6 +17,7 @@ import (
 // anything is prepared; all entries are prepared at once, outside the writer, and confirmed in one closure, in the order that the
 // specification wants. What was looked up on the snapshot is looked up again there; if others were faster, all is prepared again.
 func (b *bundles) transaction(ctx context.Context, a storage.Access, r *Request, entries []*entry) (*Response, error) {
+	r.parts = entries
 	errs := make([]error, len(entries))
 	each(len(entries), procs(), func(i int) {
 		e := entries[i]
@@ -31,7 +32,7 @@ func (b *bundles) transaction(ctx context.Context, a storage.Access, r *Request,
 	if err := worst(errs); err != nil {
 		return nil, err
 	}
-	err := again(func() error { return b.attempt(ctx, a, entries) }, "what the transaction is about")
+	err := again(func() error { return b.attempt(ctx, a, r, entries) }, "what the transaction is about")
 	if err != nil {
 		return nil, err
 	}
@@ -43,7 +44,7 @@ func (b *bundles) transaction(ctx context.Context, a storage.Access, r *Request,
 }
 
 // attempt prepares and confirms a transaction once.
-func (b *bundles) attempt(ctx context.Context, a storage.Access, entries []*entry) error {
+func (b *bundles) attempt(ctx context.Context, a storage.Access, r *Request, entries []*entry) error {
 	ordered := slices.Clone(entries)
 	slices.SortStableFunc(ordered, func(x, y *entry) int { return x.step() - y.step() })
 	if len(ordered) == 0 || ordered[0].step() == stepRead {
@@ -74,7 +75,12 @@ func (b *bundles) attempt(ctx context.Context, a storage.Access, entries []*entr
 	if err := worst(errs); err != nil {
 		return err
 	}
-	return b.Store.Update(ctx, a, func(tx *storage.Tx) error { return b.run(tx, ordered, res) })
+	return b.Store.Update(ctx, a, func(tx *storage.Tx) error {
+		if err := b.run(tx, ordered, res); err != nil {
+			return err
+		}
+		return b.Audit.note(tx, r, nil, entries)
+	})
 }
 
 // The steps of a transaction (R4 http.html, transaction processing rules). Reads see what was written before them.

@@ -15,7 +15,11 @@ import (
 func handle(c *Config, routes []route) gin.HandlerFunc {
 	return func(g *gin.Context) {
 		m := media{kind: FHIR}
-		res, err := answer(c, routes, g, &m)
+		r := &Request{}
+		res, err := answer(c, routes, g, &m, r)
+		if lost := c.Audit.tell(g.Request.Context(), r, res, err); lost != nil {
+			err = lost
+		}
 		if err != nil {
 			fail(g, m, err)
 			return
@@ -24,10 +28,10 @@ func handle(c *Config, routes []route) gin.HandlerFunc {
 	}
 }
 
-// answer takes an HTTP request through its interaction. m becomes what the client wants to be answered in as soon as that is known.
-func answer(c *Config, routes []route, g *gin.Context, m *media) (*Response, error) {
-	r := &Request{
-		Method: g.Request.Method, Type: g.Param("type"), ID: g.Param("id"), Version: g.Param("version"), Member: g.Param("member"), Header: g.Request.Header,
+// answer takes an HTTP request through its interaction, as r. m becomes what the client wants to be answered in as soon as that is known.
+func answer(c *Config, routes []route, g *gin.Context, m *media, r *Request) (*Response, error) {
+	*r = Request{
+		audit: c.Audit, Method: g.Request.Method, Type: g.Param("type"), ID: g.Param("id"), Version: g.Param("version"), Member: g.Param("member"), Header: g.Request.Header,
 		Limits: fhirmap.Limits{Depth: c.Limits.Depth, Bytes: int(c.Limits.Body)},
 	}
 	if r.Method == http.MethodHead {
@@ -52,9 +56,15 @@ func answer(c *Config, routes []route, g *gin.Context, m *media) (*Response, err
 	if err := r.named(rt.level); err != nil {
 		return nil, err
 	}
+	r.route = rt
 	r.Caller.Access = storage.System
 	if !rt.open {
-		if r.Caller, err = c.Caller(g.Request); err != nil {
+		if r.audit != nil {
+			r.from = remote(c.Proxies, g.Request).String()
+		}
+		r.Caller, err = c.Caller(g.Request)
+		r.Caller.Access = c.Audit.kept(r.Caller.Access)
+		if err != nil {
 			return nil, err
 		}
 	}

@@ -50,7 +50,12 @@ type Request struct {
 	explain  bool // a search says how it is answered, see explain.go
 	asText   bool // and does so for a terminal
 	resource *fhirmap.Resource
-	inside   bool // the Request is part of a transaction, and its Interaction runs in the writer
+	route    *route
+	audit    *Audit
+	from     string   // the address of the client
+	noted    bool     // the audit has an event of it
+	parts    []*entry // of a transaction
+	inside   bool     // the Request is part of a transaction, and its Interaction runs in the writer
 	last     *[]check
 }
 

@@ -54,7 +54,10 @@ func change(ctx context.Context, s *storage.Store, a storage.Access, prepare Pre
 			if res, err = plan.Confirm(tx, r); err != nil {
 				return err
 			}
-			return finish(tx, last)
+			if err := finish(tx, last); err != nil {
+				return err
+			}
+			return r.audit.note(tx, r, res, nil)
 		})
 	}, name(r))
 	return res, err

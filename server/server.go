@@ -46,6 +46,8 @@ type Config struct {
 	// Indexing takes up the SearchParameters that are stored. Whoever opens it runs it. nil: they are stored, and that is all.
 	Indexing *Indexing
 
+	Audit *Audit // keeps an event of every interaction; nil: none is kept. Whoever made it closes it
+
 	// Sources are the identifier systems whose values are unique; nil: none is, and $link-identifier makes the first. SourceBase is what the
 	// system of a source begins with that has no NamingSystem; "": DefaultSourceBase.
 	Sources    *Sources

@@ -58,9 +58,35 @@ func (tx *Tx) fresh(d Draft) error {
 
 // written is a record that must lie within the access when the closure is done.
 type written struct {
-	key    driver.Key
-	action Action
-	rows   []driver.Row
+	Change
+	rows []driver.Row
+}
+
+// Change is one write of a transaction.
+type Change struct {
+	Key     driver.Key
+	Version uint64 // that it made
+	Action  Action // Create, Update, Delete or Erase
+}
+
+// Wrote lists what the transaction has written so far, in order, but for what Note wrote.
+func (tx *Tx) Wrote() []Change {
+	out := make([]Change, len(tx.wrote))
+	for i, w := range tx.wrote {
+		out[i] = w.Change
+	}
+	return out
+}
+
+// Note writes a new resource that Hob itself has to say about the change, whatever the Access of its caller: it is there if and only if
+// the change is. Errors are those of Put.
+func (tx *Tx) Note(d Draft) error {
+	if err := tx.fresh(d); err != nil {
+		return err
+	}
+	rec := driver.Record{Key: d.Key, Version: 1, Time: tx.after(driver.Record{})}
+	rec.Body = d.Resource.Stamp(d.ID, rec.Version, rec.Time)
+	return tx.w.Put(rec, append(slices.Clip(d.rows), lastUpdated(rec.Time)))
 }
 
 // Put writes the next version of a resource: the Draft, stamped with its id, the version and the time of the change. base is the
@@ -83,7 +109,7 @@ func (tx *Tx) Put(d Draft, base uint64) (driver.Record, error) {
 	if err := tx.w.Put(rec, rows); err != nil {
 		return driver.Record{}, taken(d, err)
 	}
-	tx.wrote = append(tx.wrote, written{d.Key, action, rows})
+	tx.wrote = append(tx.wrote, written{Change{d.Key, rec.Version, action}, rows})
 	tx.touch(d.Key)
 	return rec, nil
 }
@@ -112,8 +138,12 @@ func (tx *Tx) Delete(k driver.Key, base uint64) (driver.Record, error) {
 		return driver.Record{}, conflict(k, base, head.Version)
 	}
 	rec := driver.Record{Key: k, Version: base + 1, Time: tx.after(head), Deleted: true}
+	if err := tx.w.Put(rec, nil); err != nil {
+		return driver.Record{}, err
+	}
+	tx.wrote = append(tx.wrote, written{Change: Change{k, rec.Version, Delete}})
 	tx.touch(k)
-	return rec, tx.w.Put(rec, nil)
+	return rec, nil
 }
 
 // Erase removes every version of a resource, deleted or not; only the fact that there was something stays in the log.
@@ -201,31 +231,34 @@ func (tx *Tx) acts(action Action, k driver.Key) (driver.Record, error) {
 // access only if it would without the transaction. Else a caller who writes that he treats a patient could see that patient from then on.
 func (tx *Tx) confirm() error {
 	for _, w := range tx.wrote {
-		where, err := tx.narrow.of(w.action, w.key.Type)
+		if w.Action == Delete { // which was asked about what it deleted
+			continue
+		}
+		where, err := tx.narrow.of(w.Action, w.Key.Type)
 		if err != nil {
 			return err
 		}
 		if where == nil {
 			continue
 		}
-		head, err := tx.r.Head(w.key)
+		head, err := tx.r.Head(w.Key)
 		if err != nil {
 			return err
 		}
 		if head.Deleted {
 			continue
 		}
-		ok, err := tx.matches(w.key.Type, w.key.ID, where)
+		ok, err := tx.matches(w.Key.Type, w.Key.ID, where)
 		if ok && err == nil {
 			g := earlier{graph{tx: tx}}
-			ok = driver.Match(w.key, w.rows, where, &g)
+			ok = driver.Match(w.Key, w.rows, where, &g)
 			err = g.err
 		}
 		if err != nil {
 			return err
 		}
 		if !ok {
-			return fmt.Errorf("%s: %s would leave it outside what the caller may %s: %w", w.key, w.action, w.action, ErrForbidden)
+			return fmt.Errorf("%s: %s would leave it outside what the caller may %s: %w", w.Key, w.Action, w.Action, ErrForbidden)
 		}
 	}
 	return nil

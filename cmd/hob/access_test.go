@@ -166,3 +166,33 @@ func TestAccessFile(t *testing.T) {
 		t.Error("the zero rules name paths")
 	}
 }
+
+// TestAudit sees that what was asked is kept over a restart, reads that came just before the end too.
+func TestAudit(t *testing.T) {
+	i := newIssuer(t)
+	const here = "https://ehr.example/fhir"
+	rules := file(t, "auth.yaml", "issuers:\n  - url: "+i.URL+"\n")
+	store := "badger:" + t.TempDir()
+	s := serving(t, store, "--base="+here, "--auth="+rules)
+	admin := i.token(here, map[string]any{"scope": "system/*.cruds system/AuditEvent.rs"})
+	if res, answer := bearing(t, client, "PUT", s.base+"/Patient/ann", `{"resourceType":"Patient","id":"ann"}`, admin); res.StatusCode != 201 {
+		t.Fatal(answer)
+	}
+	for range 50 {
+		bearing(t, client, "GET", s.base+"/Patient/ann", "", admin)
+	}
+	s.stop()
+	s = serving(t, store, "--base="+here, "--auth="+rules)
+	for query, want := range map[string]int{"subtype=update": 1, "subtype=read": 50, "entity=Patient/ann": 51, "action=R&outcome=0": 50} {
+		_, answer := bearing(t, client, "GET", s.base+"/AuditEvent?_summary=count&"+query, "", admin)
+		var b bundle
+		if err := json.Unmarshal([]byte(answer), &b); err != nil || b.Total == nil || *b.Total != want {
+			t.Errorf("%s: %s, want %d", query, answer, want)
+		}
+	}
+	other := i.token(here, map[string]any{"scope": "system/*.cruds"})
+	if res, _ := bearing(t, client, "GET", s.base+"/AuditEvent", "", other); res.StatusCode != 403 {
+		t.Errorf("a scope of everything shows the audit: %d", res.StatusCode)
+	}
+	s.stop()
+}

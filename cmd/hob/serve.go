@@ -38,6 +38,8 @@ type serve struct {
 	Auth         string         `default:"off" placeholder:"off|dev|FILE" help:"Who may do what. off: everyone everything. FILE: those with a token of an issuer that the file names, see docs/access.md. dev is the same as off until the embedded authorization server is built."`
 	InsecureOpen bool           `help:"Let everyone who reaches a listen address beyond loopback read and change everything, where auth is off."`
 
+	Audit string `enum:"auto,off,writes,all,reads=sync" default:"auto" help:"Of what an AuditEvent is kept: off, writes, all, or reads=sync, which is all and answers no read before its event is kept. What is refused for want of a login or a right is kept by all of these. auto is off where auth is off, else all."`
+
 	LogFormat string        `enum:"auto,text,json" default:"auto" help:"Form of the log on standard error: text, json, or auto, which is text on a terminal and json elsewhere."`
 	LogLevel  slog.Level    `default:"info" help:"The least level that is logged: debug, info, warn or error. Requests are info."`
 	Drain     time.Duration `default:"1s" help:"On SIGTERM and SIGINT /readyz answers 503 for so long before connections are refused, so that a load balancer takes notice."`
@@ -174,6 +176,9 @@ func (s *serve) Run(p *process, c *kong.Context) error {
 		return err
 	}
 	config.Caller = who.caller
+	if config.Audit = s.audit(config); config.Audit != nil {
+		defer config.Audit.Close(context.Background()) // before the store
+	}
 	done := make(chan struct{})
 	config.Done = done
 	handler := server.New(config)
@@ -213,7 +218,7 @@ func (s *serve) Run(p *process, c *kong.Context) error {
 	close(done)
 	time.Sleep(s.Drain) // a second signal ends the process here
 	stopIndexing()      // it goes on at the next start
-	return s.stop(h, o.Store, log)
+	return s.stop(h, o.Store, config.Audit, log)
 }
 
 // background runs fn until stop is called, which waits for its end and may be called twice.
@@ -230,6 +235,21 @@ func background(fn func(context.Context)) (stop func()) {
 	}
 }
 
+// audit begins to keep what --audit says.
+func (s *serve) audit(c server.Config) *server.Audit {
+	mode := s.Audit
+	if mode == "auto" {
+		mode = "all"
+		if s.Auth == "off" {
+			mode = "off"
+		}
+	}
+	if mode == "off" {
+		return nil
+	}
+	return server.NewAudit(c.Store, server.Auditing(mode), c.Key, c.Clock, c.Log)
+}
+
 // slowReader is how long a client may take to read an answer.
 const slowReader = 5 * time.Minute
 
@@ -242,13 +262,16 @@ const welcome = `
 `
 
 // stop ends what is under way, at the latest after the grace, and closes the store.
-func (s *serve) stop(h *http.Server, store *storage.Store, log *slog.Logger) error {
+func (s *serve) stop(h *http.Server, store *storage.Store, audit *server.Audit, log *slog.Logger) error {
 	ctx, cancel := context.WithTimeout(context.Background(), s.Grace)
 	defer cancel()
 	err := h.Shutdown(ctx)
 	if errors.Is(err, context.DeadlineExceeded) {
 		log.Warn("requests were still under way after the grace and were cut off", "grace", s.Grace)
 		err = h.Close()
+	}
+	if audit != nil { // when nobody asks any more
+		err = errors.Join(err, audit.Close(ctx))
 	}
 	if err := errors.Join(err, store.Close()); err != nil {
 		return err
