@@ -40,6 +40,7 @@ var layers = []layer{
 
 	{"search", []string{"fhirmap", "conformance/r4", "storage/driver"}},
 	{"conformance", []string{"fhirmap", "conformance/r4", "search"}},
+	{"client", []string{"fhirmap"}},
 	{"auth", []string{"fhirmap", "search", "storage", "storage/driver"}},
 	{"auth/smart", []string{"fhirmap", "search", "storage", "storage/driver", "auth"}},
 	{"connect", []string{"fhirmap", "search", "storage", "storage/driver"}},
@@ -55,7 +56,7 @@ var layers = []layer{
 
 // below is everything that is not a top.
 var below = []string{
-	"fhirmap", "conformance/r4", "conformance", "search", "connect", "auth", "auth/smart", "server", "server/...",
+	"fhirmap", "client", "conformance/r4", "conformance", "search", "connect", "auth", "auth/smart", "server", "server/...",
 	"storage", "storage/driver", "storage/drivertest", "storage/badger", "storage/postgres", "storage/backends",
 }
 
