@@ -27,6 +27,9 @@ type load struct {
 	URL   string `env:"HOB_URL" placeholder:"URL" xor:"into" help:"FHIR base of the server to load into. Default: http://127.0.0.1:8080/fhir."`
 	Store string `placeholder:"URL" xor:"into" help:"Load straight into a store that no server has open, as badger:./hob-data."`
 
+	Zone string `default:"UTC" help:"With --store: the time zone of the server, as of hob serve."`
+	Text bool   `name:"text-search" help:"With --store: index the words of all text, as of hob serve."`
+
 	Bundles  string `enum:"auto,open,keep" default:"auto" help:"What becomes of a Bundle: open loads its entries, keep loads the Bundle as a resource, auto keeps documents, messages and what is in a package, and opens the rest."`
 	Parallel int    `placeholder:"N" help:"How many requests or transactions at once. Default: 16 into a server, one per processor into a store."`
 	MaxValue size   `default:"256MiB" help:"Largest resource or Bundle. Memory is bounded by a few of these."`
@@ -102,7 +105,11 @@ func (l *load) Run(p *process) (err error) {
 // target opens what is to be loaded into, and names it.
 func (l *load) target(ctx context.Context, log *slog.Logger) (target, string, error) {
 	if l.Store != "" {
-		o, err := defaultStore(l.Store).open(ctx, log, server.IndexingOptions{Share: 1}, search.Options{})
+		zone, err := time.LoadLocation(l.Zone)
+		if err != nil {
+			return nil, "", fmt.Errorf("zone %s: %w", l.Zone, err)
+		}
+		o, err := defaultStore(l.Store).open(ctx, log, server.IndexingOptions{Share: 1}, search.Options{Zone: zone, Text: l.Text})
 		if err != nil {
 			return nil, "", err
 		}

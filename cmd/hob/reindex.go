@@ -21,6 +21,8 @@ import (
 type reindex struct {
 	Store string   `required:"" placeholder:"URL" help:"The store, as badger:./hob-data. No server may have it open; a running one is asked by POST [base]/$$reindex."`
 	Type  []string `placeholder:"TYPE,..." help:"Resource types to index anew. Default: all."`
+	Zone  string   `default:"UTC" help:"The time zone of the server, as of hob serve."`
+	Text  bool     `name:"text-search" help:"Index the words of all text, as of hob serve."`
 	Wait  bool     `help:"Index only what waits to be: for SearchParameters that were loaded, or what a broken-off reindex left."`
 
 	LogFormat string     `enum:"auto,text,json" default:"auto" help:"Form of the log: text, json or auto."`
@@ -29,6 +31,8 @@ type reindex struct {
 
 func (reindex) Help() string {
 	return `Indexes what is stored by the search parameters of now: those that FHIR publishes, and the SearchParameter resources that the store holds. A server does this by itself, in the background, when SearchParameters come or go, and when it opens a store that was indexed by other rules than its own; so this verb is for doing it at full speed beforehand, or to be sure.
+
+Give the zone and text-search of the server, if it has any: by others the rows are others, and the server would make them anew.
 
 It may be stopped, even by a crash: what was asked for is kept in the store, and whoever opens it next goes on where it was.
 
@@ -54,7 +58,11 @@ func (r *reindex) Run(p *process) (err error) {
 		}
 	}
 	log := logger(p.err, r.LogFormat, r.LogLevel)
-	o, err := defaultStore(r.Store).open(p, log, server.IndexingOptions{Share: 1, Quiet: -1}, search.Options{})
+	zone, err := time.LoadLocation(r.Zone)
+	if err != nil {
+		return fmt.Errorf("zone %s: %w", r.Zone, err)
+	}
+	o, err := defaultStore(r.Store).open(p, log, server.IndexingOptions{Share: 1, Quiet: -1}, search.Options{Zone: zone, Text: r.Text})
 	if err != nil {
 		return err
 	}

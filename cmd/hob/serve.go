@@ -13,7 +13,6 @@ import (
 	"os"
 	"runtime/debug"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 	_ "time/tzdata" // an image of Hob has no time zones of its own
@@ -379,7 +378,7 @@ func (k storeKeys) open(ctx context.Context, log *slog.Logger, how server.Indexi
 	if err != nil {
 		return nil, errors.Join(err, backend.Close())
 	}
-	how.Rules, how.Log = strconv.Itoa(search.Rules), log
+	how.Rules, how.Log = catalog.Rules(), log
 	indexing, err := server.OpenIndexing(ctx, store, catalog, how)
 	if err != nil {
 		return nil, errors.Join(err, store.Close())
