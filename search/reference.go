@@ -97,7 +97,11 @@ func (c *edition) local(s string) (driver.Key, bool) {
 // referenceIs reads an id, type/id or a URL; with a type as modifier an id or URL.
 func referenceIs(a *ask, src source, value string) (anyOf, *fhirmap.Outcome) {
 	v := unescape(value)
-	k, local := a.local(v)
+	at, version := v, ""
+	if a.param.canonical() {
+		at, version, _ = strings.Cut(v, "|")
+	}
+	k, local := a.local(at)
 	switch {
 	case local && a.target != "" && k.Type != a.target:
 		return nil, a.bad("%q is no reference to a %s", v, a.target)
@@ -109,6 +113,9 @@ func referenceIs(a *ask, src source, value string) (anyOf, *fhirmap.Outcome) {
 		return nil, a.bad("%q is no reference; write an id, Type/id or a URL", v)
 	case !strings.Contains(v, ":") && strings.Count(v, "/") == 1:
 		return nil, a.bad("%q names no resource type of FHIR R4", v)
+	}
+	if local && a.param.canonical() {
+		return a.canonicalOf(src, k, version), nil
 	}
 	if local {
 		switch {
@@ -127,6 +134,25 @@ func referenceIs(a *ask, src source, value string) (anyOf, *fhirmap.Outcome) {
 		some = append(some, one(src.field, driver.EQUAL, driver.Prefix([]byte(v+"|")))) // a canonical of any version
 	}
 	return some, nil
+}
+
+// canonicalOf asks for canonicals that are the address of a resource of this server, in a version or in any. A row has a canonical as it was
+// written: relative, or absolute below the base.
+func (a *ask) canonicalOf(src source, k driver.Key, version string) anyOf {
+	var some anyOf
+	for _, typ := range a.param.leadsTo() {
+		if k.Type != "" && k.Type != typ {
+			continue
+		}
+		for _, url := range []string{typ + "/" + k.ID, a.options.Base + "/" + typ + "/" + k.ID} {
+			if version != "" {
+				some = append(some, one(src.field, driver.EQUAL, driver.Point(urlBytes(url+"|"+version))))
+				continue
+			}
+			some = append(some, one(src.field, driver.EQUAL, driver.Point(urlBytes(url))), one(src.field, driver.EQUAL, driver.Prefix([]byte(url+"|"))))
+		}
+	}
+	return some
 }
 
 // targetType is the type that an id alone refers to, "" if it may be several.

@@ -38,6 +38,7 @@ package search
 import (
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -58,7 +59,7 @@ type Options struct {
 	Base  string           // this server's FHIR base, "https://host/fhir": references below it are local
 	Clock func() time.Time // for the prefix ap on dates; nil: time.Now
 
-	CaseSensitive func(system string) bool // whether the codes of a system differ by case; nil: the few known ones
+	CaseSensitive []string // systems whose codes differ by case; nil: the few known ones
 
 	DefaultCount int // page size if none is asked for; 0: 50
 	MaxCount     int // largest page size; 0: 1,000
@@ -81,8 +82,9 @@ func (o Options) withDefaults() Options {
 		o.Clock = time.Now
 	}
 	if o.CaseSensitive == nil {
-		o.CaseSensitive = caseSensitive
+		o.CaseSensitive = caseSensitive()
 	}
+	o.CaseSensitive = slices.Sorted(slices.Values(o.CaseSensitive))
 	o.Base = strings.TrimRight(o.Base, "/")
 	o.units = &unitCache{known: map[string]*unit{}}
 	for _, d := range []struct {

@@ -1,6 +1,8 @@
 package search
 
 import (
+	"slices"
+
 	"github.com/hob-fhir/hob/fhirmap"
 	"github.com/hob-fhir/hob/storage/driver"
 )
@@ -101,9 +103,9 @@ func (x *indexer) token(suffix, code, system string) {
 	x.point(suffix, tokenBytes(x.options.CaseSensitive, code, system))
 }
 
-func tokenBytes(sensitive func(string) bool, code, system string) []byte {
+func tokenBytes(sensitive []string, code, system string) []byte {
 	b := make([]byte, 0, len(code)+len(system)+2)
-	if system == "" || !sensitive(system) {
+	if !slices.Contains(sensitive, system) {
 		code = fold(code)
 	}
 	b = append(append(b, exact(code)...), 0)
@@ -117,30 +119,20 @@ func ofTypeBytes(c *edition, system, code, value string) []byte {
 	return append(tokenBytes(c.options.CaseSensitive, code, system), exact(fold(value))...)
 }
 
-// caseSensitive knows the widely used systems in which case tells codes apart. R4 asks for codes to be compared without case
+// caseSensitive lists the widely used systems in which case tells codes apart. R4 asks for codes to be compared without case
 // when in doubt: too much is found rather than too little.
-func caseSensitive(system string) bool {
-	switch system {
-	case "http://unitsofmeasure.org", "urn:iso:std:iso:11073:10101":
-		return true
-	}
-	return false
+func caseSensitive() []string {
+	return []string{"http://unitsofmeasure.org", "urn:iso:std:iso:11073:10101"}
 }
 
 // tokenIs reads [system]|[code]: code in any system, |code in none, system| for any code of it.
 func tokenIs(a *ask, src source, value string) (anyOf, *fhirmap.Outcome) {
 	parts := splitEscaped(value, '|')
-	sensitive := a.options.CaseSensitive
 	switch {
 	case len(parts) > 2:
 		return nil, a.bad("%q has more than one |; write system|code, and \\| for a | within either", value)
 	case len(parts) == 1:
-		code := unescape(value)
-		some := anyOf{one(src.field, driver.EQUAL, driver.Prefix(tokenBytes(sensitive, code, "")))}
-		if code != fold(code) { // as it stands, for systems in which case counts
-			some = append(some, one(src.field, driver.EQUAL, driver.Prefix(append([]byte(exact(code)), 0))))
-		}
-		return some, nil
+		return a.codeAnywhere(src, unescape(value)), nil
 	}
 	system, code := unescape(parts[0]), unescape(parts[1])
 	switch {
@@ -153,6 +145,24 @@ func tokenIs(a *ask, src source, value string) (anyOf, *fhirmap.Outcome) {
 		return a.codeIs(src, code), nil
 	}
 	return a.conceptIs(src, Concept{system, code}), nil
+}
+
+// codeAnywhere asks for a code of any system or none: in those in which case counts as it stands, in all others folded. Their rows stand
+// among each other, so what is asked for folded are the spans between those systems.
+func (a *ask) codeAnywhere(src source, code string) anyOf {
+	folded := tokenBytes(nil, code, "")
+	all := driver.Prefix(folded)
+	if code == fold(code) || a.schema.implied(src.field) != nil { // code elements have no system
+		return anyOf{one(src.field, driver.EQUAL, all)}
+	}
+	var some anyOf
+	for _, system := range a.options.CaseSensitive {
+		at := append(append(slices.Clip(folded), exact(system)...), 0)
+		some = append(some, one(src.field, driver.EQUAL, driver.Span(all.Low, at)),
+			one(src.field, driver.EQUAL, driver.Point(tokenBytes(a.options.CaseSensitive, code, system))))
+		all.Low = after(at)
+	}
+	return append(some, one(src.field, driver.EQUAL, all))
 }
 
 // tokenText reads the beginning of a display or text.
