@@ -15,6 +15,7 @@ import (
 type asker struct {
 	*generator
 	*facts
+	types   []string // of what there is
 	offered map[string][]search.Parameter
 	wish    string // the prefix that values shall have; "": any
 	source  object // the resource that values are taken from if it has any
@@ -58,7 +59,7 @@ func (a *asker) plain(typ string) clause {
 // clause writes a parameter with a modifier and a value.
 func (a *asker) clause(p *r4.SearchParameter, typ, modifier string) clause {
 	if modifier == "[type]" {
-		modifier = pick(a.generator, append(slices.Clone(p.Target), types...)) // published without targets: any
+		modifier = pick(a.generator, append(slices.Clone(p.Target), a.types...)) // published without targets: any
 		if len(p.Target) > 0 && !slices.Contains(p.Target, modifier) {
 			modifier = p.Target[0]
 		}
@@ -80,7 +81,7 @@ func (a *asker) reaching(typ, steps string) (clause, bool) {
 	}
 	from := typ
 	if steps[0] == '<' {
-		from = pick(a.generator, types)
+		from = pick(a.generator, a.types)
 	}
 	for range 60 {
 		p := pick(a.generator, a.offered[from])
@@ -392,6 +393,8 @@ func (a *asker) reference(e node, modifier string) string {
 		return escaped(t.system) + "|" + escaped(t.code)
 	}
 	switch {
+	case l.canonical != "" && modifier == "" && a.one(3):
+		return strings.ReplaceAll(escaped(l.canonical), `\|`, "|")
 	case l.url != "" && modifier == "" && !strings.HasPrefix(l.url, "#"):
 		if a.one(2) {
 			l.url, _, _ = strings.Cut(l.url, "|")

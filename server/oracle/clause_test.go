@@ -16,7 +16,8 @@ type facts struct {
 	resources map[string]map[string]any   // by Type/id
 	sorted    map[string][]map[string]any // by type, in the order of the ids; forgotten when a resource changes
 	params    []r4.SearchParameter
-	base      string // of the server
+	found     map[string]*r4.SearchParameter // what param found
+	base      string                         // of the server
 	zone      *time.Location
 	now       time.Time
 }
@@ -35,14 +36,20 @@ func (f *facts) of(typ string) []map[string]any {
 
 // param finds the definition of a code for a type; nil if there is none that an element answers.
 func (f *facts) param(typ, code string) *r4.SearchParameter {
+	key := typ + "." + code
+	if p, ok := f.found[key]; ok {
+		return p
+	}
+	var p *r4.SearchParameter
 	i := slices.IndexFunc(f.params, func(p r4.SearchParameter) bool {
 		return p.Code == code && !p.Example && p.Expression != "" &&
 			(slices.Contains(p.Base, typ) || slices.Contains(p.Base, "Resource") || slices.Contains(p.Base, "DomainResource"))
 	})
-	if i < 0 {
-		return nil
+	if i >= 0 {
+		p = &f.params[i]
 	}
-	return &f.params[i]
+	f.found[key] = p
+	return p
 }
 
 func (f *facts) defined(url string) *r4.SearchParameter {
@@ -107,8 +114,8 @@ func (f *facts) is(p *r4.SearchParameter, e node, resource map[string]any, modif
 			return slices.ContainsFunc(l.identifier, func(t token) bool { return t.is(value) })
 		}
 		if want := plain(value); modifier == "below" || modifier == "above" { // by the number of the version
-			return l.url == want || modifier == "below" && strings.HasPrefix(l.url, want+".") ||
-				modifier == "above" && strings.Contains(l.url, "|") && strings.HasPrefix(want, l.url+".")
+			return l.canonical == want || modifier == "below" && strings.HasPrefix(l.canonical, want+".") ||
+				modifier == "above" && l.version != "" && strings.HasPrefix(want, l.canonical+".")
 		}
 		return ok && l.is(value, modifier, f.base)
 	case "uri":

@@ -53,7 +53,7 @@ func TestDifferential(t *testing.T) {
 	if os.Getenv("HOB_SOAK") == "1" {
 		queries = 10_000
 	}
-	r := newTrial(t, seed)
+	r := newTrial(t, seed, types)
 	for _, typ := range types {
 		for n := range map[string]int{"Observation": 60}[typ] + 24 {
 			r.write(typ, fmt.Sprintf("%s-%d", typ[:1], n))
@@ -82,22 +82,8 @@ func TestDifferential(t *testing.T) {
 
 // unseen lists what was not yet asked with a hit and a miss.
 func (r *trial) unseen() []string {
-	var want []string
-	for _, typ := range types {
-		for _, p := range r.offered[typ] {
-			kind := r.param(typ, p.Code).Type
-			want = append(want, typ+"."+p.Code)
-			for _, m := range p.Modifiers {
-				want = append(want, kind+":"+m)
-			}
-			for _, c := range p.Comparators {
-				want = append(want, kind+" "+c)
-			}
-		}
-	}
-	slices.Sort(want)
-	want = append(slices.Compact(want), reaches...)
-	return slices.DeleteFunc(want, func(w string) bool { return r.seen[w] })
+	r.wanted = slices.DeleteFunc(r.wanted, func(w string) bool { return r.seen[w] })
+	return r.wanted
 }
 
 // reaches are the steps of chains (>) and of _has (<) that are asked.
@@ -113,7 +99,7 @@ func (r *trial) next() (typ string, c clause, about []string) {
 		if !slices.Contains(reaches, want) {
 			want = pick(r.generator, reaches)
 		}
-		typ = pick(r.generator, types)
+		typ = pick(r.generator, r.types)
 		if c, ok := r.reaching(typ, want); ok {
 			return typ, c, []string{want}
 		}
@@ -123,7 +109,7 @@ func (r *trial) next() (typ string, c clause, about []string) {
 	kind, modifier, modified := strings.Cut(way, ":")
 	var offered search.Parameter
 	for {
-		typ = pick(r.generator, types)
+		typ = pick(r.generator, r.types)
 		if t, code, ok := strings.Cut(want, "."); ok {
 			typ, offered = t, r.offered[t][slices.IndexFunc(r.offered[t], func(p search.Parameter) bool { return p.Code == code })]
 			break

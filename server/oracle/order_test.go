@@ -71,7 +71,9 @@ func (f *facts) keyOf(resource map[string]any, code string, largest bool) key {
 				add(key{date: true, number: q.low})
 			}
 		case "reference":
-			if l, ok := linkOf(e, f.base); ok && l.id != "" {
+			if l, ok := linkOf(e, f.base); ok && l.canonical != "" {
+				add(key{text: l.canonical + "\x00"})
+			} else if ok && l.id != "" {
 				add(key{text: l.id + "\x00" + l.typ})
 			} else if ok && l.url != "" {
 				add(key{text: l.url + "\x00"})

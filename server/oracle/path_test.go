@@ -2,6 +2,7 @@ package oracle
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -123,6 +124,9 @@ func step(nodes []node, s string, resource map[string]any) []node {
 func truth(s string, resource map[string]any, at node) bool {
 	if typ, ok := strings.CutPrefix(s, "resolve() is "); ok {
 		return pointsTo(at, resource) == typ
+	}
+	if url, ok := strings.CutPrefix(s, "hasExtension("); ok {
+		return slices.ContainsFunc(children([]node{at}, "extension"), func(x node) bool { return x.member("url") == strings.Trim(url, "')") })
 	}
 	if path, ok := strings.CutSuffix(strings.TrimSpace(s), ".exists()"); ok {
 		return len(selected(path, resource, at)) > 0

@@ -10,8 +10,8 @@ var (
 	ids     = []string{"a", "A", "b", "ab", "a-1", "a.1", "1", "10", "b2"}
 	texts   = []string{"Smith", "smith", "Smithers", "SMÍTH", "van der Berg", "Berg", "O'Neil", "oneil", "Müller", "Mueller", "Straße", "strasse", "a,b", "a$b", `a\b`, "a|b", "Łódź", "ὈΔΥΣΣΕΎΣ", "Jean-Luc", "jean luc", "-", "x < y", "ﬁne", "İstanbul"}
 	codes   = []string{"a", "A", "b", "ab", "8867-4", "true", "mg", "MG", "x|y", "ä", "Ä"}
-	systems = []string{"", "", "http://loinc.org", "http://snomed.info/sct", "http://snomed.info/sct2", "urn:oid:1.2.3"}
-	urls    = []string{"http://example.org/a", "http://example.org/a|1.0", "http://example.org/a|2.0", "http://example.org/ab", "http://example.org/A", "http://example.org/a/b", "urn:uuid:c757873d-ec9a-4326-a141-556f43239520", "urn:oid:1.2.3"}
+	systems = []string{"", "", "http://loinc.org", "http://snomed.info/sct", "http://snomed.info/sct2", "urn:oid:1.2.3", ucum}
+	urls    = []string{"http://example.org/a", "http://example.org/a|1.0", "http://example.org/a|2.0", "http://example.org/ab", "http://example.org/A", "http://example.org/a/b", base + "/PlanDefinition/a", "PlanDefinition/b|1.0", "urn:uuid:c757873d-ec9a-4326-a141-556f43239520", "urn:oid:1.2.3"}
 	dates   = []string{"2023", "2024", "2023-12", "2024-01", "2024-02", "2023-12-31", "2024-01-01", "2024-02-29", "2024-03-01", "1950-06-15"}
 	times   = []string{"2023-12-31T23:59:59Z", "2024-01-01T00:00:00Z", "2024-01-01T00:00:00+02:00", "2024-01-01T00:00:00-05:00", "2024-01-01T10:00:00Z", "2024-01-01T10:00:00.5Z", "2024-01-01T10:00:00.500+00:00", "2024-01-01T23:45:00+13:45", "2024-01-01T10:00:30Z", "2024-02-29T10:00:00Z", "2024-02-29T12:00:00+02:00"}
 	numbers = []string{"0.001", "0.004", "0", "-1", "1", "5.4", "5.40", "5.35", "5.45", "5", "10", "99.5", "100", "100.5", "1e2", "0.95", "5400", "5.4e3", "-5.4", "12345678901234567890.5"}

@@ -48,7 +48,7 @@ func (f *facts) holds(resource map[string]any, name, value string) bool {
 func (f *facts) links(resource map[string]any, code string) (all []link) {
 	p := f.param(resource["resourceType"].(string), code)
 	for _, e := range selected(p.Expression, resource, node{value: resource}) {
-		if l, ok := linkOf(e, f.base); ok && l.id != "" && slices.Contains(p.Target, l.typ) {
+		if l, ok := linkOf(e, f.base); ok && l.id != "" && l.canonical == "" && !e.has("resourceType") && slices.Contains(p.Target, l.typ) {
 			all = append(all, l)
 		}
 	}

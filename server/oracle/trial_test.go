@@ -29,12 +29,13 @@ type trial struct {
 	asker
 	catalog *search.Catalog
 	handler http.Handler
-	seen    map[string]bool // what was asked with a hit and a miss
+	wanted  []string        // what is to be asked with a hit and a miss: parameters, modifiers, prefixes and steps
+	seen    map[string]bool // of that
 	asked   int
 	wrong   int
 }
 
-func newTrial(t testing.TB, seed uint64) *trial {
+func newTrial(t testing.TB, seed uint64, types []string) *trial {
 	random := rand.New(rand.NewPCG(seed, 0))
 	zone, err := time.LoadLocation([]string{"UTC", "Europe/Berlin", "America/New_York"}[random.IntN(3)])
 	if err != nil {
@@ -64,12 +65,13 @@ func newTrial(t testing.TB, seed uint64) *trial {
 		t.Fatal(err)
 	}
 	g := newGenerator(random)
-	f := &facts{resources: map[string]map[string]any{}, params: r4.SearchParameters, base: base, zone: zone, now: now}
+	f := &facts{resources: map[string]map[string]any{}, params: r4.SearchParameters, found: map[string]*r4.SearchParameter{}, base: base, zone: zone, now: now}
 	base, _ := url.Parse(base)
 	r := &trial{
-		TB: t, asker: asker{generator: g, facts: f, offered: map[string][]search.Parameter{}}, catalog: catalog, seen: map[string]bool{},
+		TB: t, asker: asker{generator: g, facts: f, types: types, offered: map[string][]search.Parameter{}}, catalog: catalog, seen: map[string]bool{},
 		handler: server.New(server.Config{
 			Store: store, Catalog: catalog, Base: base, Clock: tick, Caller: server.Everyone,
+			Limits: server.Limits{Deadline: 10 * time.Minute}, // a machine may be busy
 		}),
 	}
 	unknown := map[string]bool{}
@@ -87,8 +89,17 @@ func newTrial(t testing.TB, seed uint64) *trial {
 				return !slices.Contains(ways[d.Type], m)
 			})
 			r.offered[typ] = append(r.offered[typ], p)
+			r.wanted = append(r.wanted, typ+"."+p.Code)
+			for _, m := range p.Modifiers {
+				r.wanted = append(r.wanted, d.Type+":"+m)
+			}
+			for _, c := range p.Comparators {
+				r.wanted = append(r.wanted, d.Type+" "+c)
+			}
 		}
 	}
+	slices.Sort(r.wanted)
+	r.wanted = append(slices.Compact(r.wanted), reaches...)
 	t.Logf("offered, but not asked here: %v", slices.Sorted(maps.Keys(unknown)))
 	return r
 }
@@ -122,7 +133,7 @@ func (r *trial) put(typ, id string, body []byte) {
 	path := "/fhir/" + typ + "/" + id
 	w := r.do("PUT", path, string(body))
 	if w.Code != 200 && w.Code != 201 {
-		r.Fatalf("PUT %s: %d %s\n%s", path, w.Code, w.Body, body)
+		r.Fatalf("PUT %s: %d %s\n%.2000s", path, w.Code, w.Body, body)
 	}
 	r.resources[typ+"/"+id] = decoded(r, w.Body.Bytes())
 	r.sorted = nil
@@ -149,7 +160,7 @@ func (r *trial) compare(typ string, query url.Values, sort, want []string) {
 	}
 	count := 1000
 	if r.one(3) {
-		count = 1 + r.IntN(6)
+		count = 1 + r.IntN(6) + len(want)/20
 	}
 	query.Set("_count", strconv.Itoa(count))
 	query.Set("_total", "accurate")
@@ -197,7 +208,7 @@ func (r *trial) compare(typ string, query url.Values, sort, want []string) {
 	if r.one(3) {
 		w := r.do("POST", "/fhir/"+typ+"/_search", query.Encode(), "Content-Type", "application/x-www-form-urlencoded")
 		if w.Code != 200 || !slices.Equal(pageOf(r, w.Body.Bytes()).ids(), got[:min(count, len(got))]) {
-			fail("POST answers %d %s, not %v", w.Code, w.Body, got)
+			fail("POST answers %d %.500s, not %v", w.Code, w.Body, got)
 		}
 	}
 	if r.one(3) {

@@ -347,6 +347,8 @@ func prefixOf(value string) (prefix, rest string) {
 type link struct {
 	typ, id    string // of a resource of this server
 	url        string // of anything else
+	canonical  string // the whole of it, if it is one, which may be the address of a resource here
+	version    string // of a canonical
 	identifier []token
 }
 
@@ -354,22 +356,27 @@ func linkOf(n node, base string) (link, bool) {
 	if n.has("url") {
 		return linkOf(n.child("value"), base)
 	}
+	if n.has("resourceType") { // a resource within a Bundle stands for itself
+		return link{typ: n.member("resourceType"), id: n.member("id")}, n.has("id")
+	}
 	s := n.text()
-	var l link
-	if s == "" {
+	l := link{canonical: s}
+	if s != "" {
+		s, l.version, _ = strings.Cut(s, "|")
+	} else {
 		s = n.member("reference")
 		if n.has("identifier") {
 			l.identifier, _ = tokens(n.child("identifier"))
 		}
-		at, _, _ := strings.Cut(s, "/_history/")
-		at = strings.TrimPrefix(at, base+"/")
-		if typ, id, ok := strings.Cut(at, "/"); ok && !strings.ContainsAny(id, "/:") && !strings.Contains(typ, ":") {
-			l.typ, l.id = typ, id
-			return l, true
-		}
-		s = at
 	}
-	l.url = s
+	s, _, _ = strings.Cut(s, "/_history/")
+	if typ, id, ok := strings.Cut(strings.TrimPrefix(s, base+"/"), "/"); ok && !strings.ContainsAny(id, "/:") && !strings.Contains(typ, ":") {
+		l.typ, l.id = typ, id
+		return l, true
+	}
+	if l.url = s; l.canonical != "" {
+		l.url = l.canonical
+	}
 	return l, s != "" || len(l.identifier) > 0
 }
 
@@ -381,7 +388,8 @@ func (l link) is(value, typ, base string) bool {
 	}
 	v, _, _ = strings.Cut(strings.TrimPrefix(v, base+"/"), "/_history/")
 	if l.id != "" {
-		return v == l.id || v == l.typ+"/"+l.id
+		v, version, _ := strings.Cut(v, "|")
+		return (v == l.id || v == l.typ+"/"+l.id) && (version == "" || version == l.version)
 	}
 	return l.url != "" && sameURL(l.url, v)
 }
