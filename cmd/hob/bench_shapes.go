@@ -77,9 +77,9 @@ func both(a, b func(int) bool) func(int) bool { return func(i int) bool { return
 func not(a func(int) bool) func(int) bool     { return func(i int) bool { return !a(i) } }
 func each(int) bool                           { return true }
 
-// list writes something of the first 500 patients, or of all.
-func (v *variant) list(of func(i int) string) (values string, in func(i int) bool) {
-	n := min(500, v.patients)
+// list writes something of as many patients, or of all.
+func (v *variant) list(n int, of func(i int) string) (values string, in func(i int) bool) {
+	n = min(n, v.patients)
 	all := make([]string, n)
 	first := v.n * (v.patients - n) / variants
 	for i := range n {
@@ -116,11 +116,11 @@ var shapes = []shape{
 		}}
 	}},
 	{"500 identifiers", func(v *variant) sought {
-		values, in := v.list(func(i int) string { return mrnSystem + "|" + v.people[i].mrn })
+		values, in := v.list(500, func(i int) string { return v.people[i].mrn })
 		return sought{query: "Patient/_search", form: "_count=20&identifier=" + values, patient: in}
 	}},
-	{"500 ids", func(v *variant) sought {
-		values, in := v.list(func(i int) string { return v.id('p', i, 0) })
+	{"400 ids", func(v *variant) sought {
+		values, in := v.list(400, func(i int) string { return v.id('p', i, 0) })
 		return sought{query: "Patient/_search", form: "_count=20&_id=" + values, patient: in}
 	}},
 	{"patient", func(v *variant) sought {
@@ -135,8 +135,8 @@ var shapes = []shape{
 	{"patient and token:not", func(v *variant) sought {
 		return sought{query: "Observation?patient=" + v.ref() + "&code:not=" + v.token(), observation: both(v.of, not(v.is))}
 	}},
-	{"500 patients and token", func(v *variant) sought {
-		values, in := v.list(func(i int) string { return v.id('p', i, 0) })
+	{"400 patients and token", func(v *variant) sought {
+		values, in := v.list(400, func(i int) string { return v.id('p', i, 0) })
 		return sought{query: "Observation/_search", form: "_count=20&patient=" + values + "&code=" + v.token(),
 			observation: both(v.is, func(k int) bool { return in(k / v.each) })}
 	}},

@@ -1,6 +1,7 @@
 package badger
 
 import (
+	"bytes"
 	"slices"
 
 	"github.com/hob-fhir/hob/storage/driver"
@@ -70,7 +71,11 @@ func (n lookupNode) holds(rows []row) bool {
 // admits reports whether the lookup holds for a row of its field.
 func (n lookupNode) admits(v driver.Value) bool {
 	if n.many != nil {
-		return !v.Interval && n.many[string(v.Low)]
+		i, at := slices.BinarySearchFunc(n.many, v.Low, func(q driver.Value, low []byte) int { return bytes.Compare(q.Low, low) })
+		if !at {
+			i--
+		}
+		return i >= 0 && driver.Holds(driver.Row{Field: n.Field, Value: v}, driver.Lookup{Field: n.Field, Op: driver.EQUAL, Values: n.many[i : i+1]})
 	}
 	return driver.Holds(driver.Row{Field: n.Field, Value: v}, n.Lookup)
 }

@@ -89,7 +89,7 @@ type (
 	lookupNode struct {
 		driver.Lookup
 		field fieldNo
-		many  map[string]bool // the points of a long IN
+		many  []driver.Value // the values of a long IN in order, if no two overlap
 	}
 	sameNode struct {
 		lookups driver.Same
@@ -112,6 +112,27 @@ type (
 
 // fewValues are compared one by one.
 const fewValues = 8
+
+// disjoint returns the values of a lookup in order if there are many and no two overlap, so that one of them alone can hold for a row.
+func disjoint(l driver.Lookup) []driver.Value {
+	if len(l.Values) <= fewValues {
+		return nil
+	}
+	out := slices.Clone(l.Values)
+	slices.SortFunc(out, func(a, b driver.Value) int { return bytes.Compare(a.Low, b.Low) })
+	out = slices.CompactFunc(out, driver.Value.Equal)
+	for i, v := range out[1:] {
+		before := out[i]
+		end := bytes.Compare(before.Low, v.Low) < 0
+		if before.Interval {
+			end = len(before.High) > 0 && bytes.Compare(before.High, v.Low) <= 0
+		}
+		if !end {
+			return nil
+		}
+	}
+	return out
+}
 
 // compile makes a node of a well-formed query. Fields and types that nothing was ever written of become never.
 func (f *finder) compile(q driver.Query) (node, error) {
@@ -147,18 +168,7 @@ func (f *finder) compile(q driver.Query) (node, error) {
 		if !ok || len(q.Values) == 0 {
 			return neverNode{}, nil
 		}
-		n := lookupNode{Lookup: q, field: no}
-		if len(q.Values) > fewValues && q.Op == driver.IN {
-			n.many = make(map[string]bool, len(q.Values))
-			for _, v := range q.Values {
-				if !v.Interval {
-					n.many[string(v.Low)] = true
-				}
-			}
-			if len(n.many) == 0 || slices.ContainsFunc(q.Values, func(v driver.Value) bool { return v.Interval }) {
-				n.many = nil
-			}
-		}
+		n := lookupNode{Lookup: q, field: no, many: disjoint(q)}
 		return n, nil
 	case driver.Same:
 		return f.compileSame(q)

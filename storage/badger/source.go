@@ -234,6 +234,7 @@ func (n lookupNode) spans() []span {
 				out = append(out, s)
 			}
 		}
+		slices.SortFunc(out, func(a, b span) int { return bytes.Compare(a.from, b.from) }) // one sweep over the field
 	case driver.LT:
 		out = []span{{family: famPosting, to: boundKey(keyField(famPosting, n.field), n.Values[0].Low, false)}}
 	case driver.LTE:
