@@ -2,6 +2,7 @@ package auth
 
 import (
 	"maps"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -40,6 +41,27 @@ func TestClasses(t *testing.T) {
 	for _, typ := range search.Attaching {
 		if types.of(typ) != compartment {
 			t.Errorf("%s attaches Binaries and is %s", typ, types.of(typ))
+		}
+	}
+}
+
+// TestClassesInDocs compares the table with the page that tells it.
+func TestClassesInDocs(t *testing.T) {
+	page, err := os.ReadFile("../docs/access.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	types := newClasses()
+	for c := range classes {
+		row := "| " + strings.Join(types.list(c), ", ") + " |\n"
+		begin := "\n| " + string(c) + " | "
+		at := strings.Index(string(page), begin)
+		if at < 0 {
+			t.Fatalf("the page has no row for %s", c)
+		}
+		line, _, _ := strings.Cut(string(page)[at+1:], "\n")
+		if !strings.HasSuffix(line+"\n", row) {
+			t.Errorf("the row of %s must end in\n%s", c, row)
 		}
 	}
 }

@@ -253,7 +253,8 @@ func TestAccess(t *testing.T) {
 	f := open(t, func(c *server.Config) { c.Caller = nil })
 	f.do("GET", "/fhir/Patient/a", "").fails(401, "login", "lets nobody in").has("WWW-Authenticate", "Bearer")
 	f.do("POST", "/fhir/Patient", patient("", "a")).fails(401, "login", "")
-	f.do("GET", "/fhir/metadata", "").is(200) // the statement says how to log in, so it must be open
+	f.do("GET", "/metrics", "").fails(401, "login", "") // from another machine
+	f.do("GET", "/fhir/metadata", "").is(200)           // the statement says how to log in, so it must be open
 
 	f = open(t, func(c *server.Config) {
 		c.Caller = as(func(action storage.Action, typ string) (driver.Query, error) {

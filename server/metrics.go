@@ -54,6 +54,19 @@ func (m *metrics) observe(g *gin.Context, took time.Duration) {
 	m.seconds.WithLabelValues(route, method).Observe(took.Seconds())
 }
 
+// measured lets those read the metrics who ask from this machine, and those who could ask for anything else.
+func measured(c *Config) gin.HandlerFunc {
+	return func(g *gin.Context) {
+		if remote(c.Proxies, g.Request).IsLoopback() {
+			return
+		}
+		if _, err := c.Caller(g.Request); err != nil {
+			fail(g, media{kind: FHIR}, err)
+			g.Abort()
+		}
+	}
+}
+
 func (m *metrics) handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
 }

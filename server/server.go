@@ -194,7 +194,7 @@ func New(c Config) http.Handler {
 	g.NoMethod(noMethod)
 	g.GET("/livez", live)
 	g.GET("/readyz", ready(c.Store, c.Done))
-	g.GET("/metrics", gin.WrapH(m.handler()))
+	g.GET("/metrics", measured(&c), gin.WrapH(m.handler()))
 	mount(g.Group(Prefix), &c, table(&c, p))
 	return crossOrigin(c.Origins, compressed(trimmed(g)))
 }

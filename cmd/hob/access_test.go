@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -161,9 +162,19 @@ func TestAccessFile(t *testing.T) {
 			}
 		})
 	}
-	var none auth.Rules // what the file leaves out
-	if none.Treats != nil {
-		t.Error("the zero rules name paths")
+	page, err := os.ReadFile("../../docs/access.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, example, _ := strings.Cut(string(page), "```yaml\n")
+	example, _, _ = strings.Cut(example, "```")
+	f, err := readAccess(file(t, "auth.yaml", strings.Replace(example, "/run/secrets/introspection", file(t, "secret", "s\n"), 1)))
+	if err != nil {
+		t.Fatalf("the example of the page: %v", err)
+	}
+	issuers, err := f.issuers("https://ehr.example/fhir")
+	if err != nil || len(issuers) != 1 || issuers[0].Introspection.Secret != "s" || issuers[0].Claims.Roles != "realm_access.roles" || len(f.Policy.Treats) != len(auth.Treats) || f.Policy.Treats[2] != auth.Treats[2] {
+		t.Errorf("the example of the page is read as %+v, %+v, %v", issuers, f.Policy, err)
 	}
 }
 
