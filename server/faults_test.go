@@ -31,6 +31,10 @@ func TestFaults(t *testing.T) {
 		{"dates without a zone are read as UTC whatever the zone of the site", siteZone},
 		{"a search finds what was true a minute ago", readYourWrite},
 		{"an unknown parameter is ignored and everything returned", unknownParameters},
+		{"indexing anew hides old data", func(t *testing.T) {
+			t.Run("for a new parameter", TestParameterLife)
+			t.Run("by other rules", TestOtherRules)
+		}},
 		{"totals are missing, estimated or wrong while paging", totalsWhilePaging},
 		{"only one sort key", severalSortKeys},
 		{"includes above a limit are dropped", manyIncludes},
