@@ -153,8 +153,20 @@ func (r *trial) round() {
 	if len(clauses) > 1 {
 		about = nil
 	}
+	query := url.Values{}
+	path := "/fhir/" + typ
 	var want []string
 	all := r.of(typ)
+	switch owner := pick(r.generator, ids); {
+	case r.one(12): // of one type among all
+		path = "/fhir"
+		query.Set("_type", typ)
+	case r.one(12): // within a compartment
+		of := pick(r.generator, []string{"Patient", "Encounter", "Practitioner"})
+		if members := r.compartment(typ, of, owner); members != nil {
+			path, all, about = "/fhir/"+of+"/"+owner+"/"+typ, members, nil
+		}
+	}
 	for _, resource := range all {
 		if !slices.ContainsFunc(clauses, func(c clause) bool { return !r.holds(resource, c.name, c.value) }) {
 			want = append(want, resource["id"].(string))
@@ -165,7 +177,6 @@ func (r *trial) round() {
 			r.seen[a] = true
 		}
 	}
-	query := url.Values{}
 	for _, c := range clauses {
 		query.Add(c.name, c.value)
 	}
@@ -173,5 +184,5 @@ func (r *trial) round() {
 		query.Set("_sort", strings.Join(sort, ","))
 	}
 	r.asked++
-	r.compare(typ, query, sort, want)
+	r.compare(path, typ, query, sort, want)
 }

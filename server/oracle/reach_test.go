@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/hob-fhir/hob/conformance/r4"
 )
 
 // holds tells whether one parameter of a search URL, name and value, holds for a resource. The name may lead to other resources, forward
@@ -53,6 +55,27 @@ func (f *facts) links(resource map[string]any, code string) (all []link) {
 		}
 	}
 	return all
+}
+
+// compartment lists the resources of a type that the published definition of a compartment puts into that of one owner; nil if the type is
+// never in it.
+func (f *facts) compartment(typ, owner, id string) []map[string]any {
+	i := slices.IndexFunc(r4.Compartments, func(c r4.Compartment) bool { return c.Code == owner })
+	codes := r4.Compartments[i].Resources[typ]
+	if codes == nil {
+		return nil
+	}
+	members := []map[string]any{}
+	for _, r := range f.of(typ) {
+		in := typ == owner && r["id"] == id
+		for _, code := range codes {
+			in = in || code != "{def}" && slices.ContainsFunc(f.links(r, code), func(l link) bool { return l.typ == owner && l.id == id })
+		}
+		if in {
+			members = append(members, r)
+		}
+	}
+	return members
 }
 
 // ways are the modifiers of each type of parameter.
