@@ -18,6 +18,7 @@ const (
 	lapGrowth       = 4
 	probeRatio      = 16   // listing a record costs about 0.3 us, reading forward rows by key 4 to 15 us as the store grows
 	nearRatio       = 3    // and one after another 1 us
+	fewToMerge      = 1024 // a list without an end seldom comes to its own in the time that fewer records are asked
 	lapsBeforeJoins = 1024 // steps before chains, whose inner query costs something, join the race
 )
 
@@ -368,6 +369,9 @@ func (r *race) merge(run *runner, nums []uint64) ([]uint64, bool, error) {
 		return out, true, nil
 	}
 	if run.src == nil || !run.exact || len(nums) == 0 {
+		return nums, false, nil
+	}
+	if run.node.rank() == rankMost && !run.negate && !run.ended && len(nums) < fewToMerge {
 		return nums, false, nil
 	}
 	ratio := probeRatio
