@@ -1,6 +1,7 @@
 package search
 
 import (
+	"bytes"
 	"maps"
 	"slices"
 	"strings"
@@ -222,42 +223,47 @@ func filterUnequal(a *ask, value string) (driver.Query, *fhirmap.Outcome) {
 	return some.query(), nil
 }
 
-// outside makes the condition of a row of a field that is in none of several values: on each side of each of them. It reports false where
-// they are asked for by more than their place.
+// outside makes the condition of a row of a field that is in none of several values: below the first, between two, or above the last. It
+// reports false where they are asked for by more than their place.
 func outside(src source, equal anyOf) (anyOf, bool) {
-	out := anyOf{nil}
+	values := make([]driver.Value, 0, len(equal))
 	for _, same := range equal {
 		if len(same) != 1 || same[0].Op != driver.EQUAL || same[0].Field != src.field {
 			return nil, false
 		}
-		v := same[0].Values[0]
-		var sides driver.Same
-		if len(v.Low) > 0 {
-			sides = append(sides, driver.Lookup{Field: src.field, Op: driver.LT, Values: []driver.Value{driver.Point(v.Low)}})
-		}
-		switch {
-		case !v.Interval:
-			sides = append(sides, driver.Lookup{Field: src.field, Op: driver.GT, Values: []driver.Value{driver.Point(v.Low)}})
-		case len(v.High) > 0:
-			sides = append(sides, driver.Lookup{Field: src.field, Op: driver.GTE, Values: []driver.Value{driver.Point(v.High)}})
-		}
-		var next anyOf
-		for _, left := range out {
-			for _, side := range sides {
-				next = append(next, append(left[:len(left):len(left)], side))
-			}
-		}
-		out = next
+		values = append(values, same[0].Values[0])
 	}
-	for i, same := range out {
+	slices.SortFunc(values, func(v, w driver.Value) int { return bytes.Compare(v.Low, w.Low) })
+	gaps, above := anyOf{}, driver.Same{driver.Has(src.field)}
+	var reached []byte // up to where nothing is left to tell
+	for _, v := range values {
 		switch {
-		case src.only != "":
-			out[i] = append(same, one(src.field, driver.LIKE, driver.Point(append([]byte{0}, src.only...)))...)
-		case len(same) == 0:
-			out[i] = driver.Same{driver.Has(src.field)}
+		case reached == nil && len(v.Low) > 0:
+			gaps = append(gaps, one(src.field, driver.LT, driver.Point(v.Low)))
+		case bytes.Compare(reached, v.Low) < 0:
+			gaps = append(gaps, one(src.field, driver.EQUAL, driver.Span(reached, v.Low)))
+		}
+		end, beyond := after(v.Low), one(src.field, driver.GT, driver.Point(v.Low))
+		if v.Interval {
+			end, beyond = v.High, one(src.field, driver.GTE, driver.Point(v.High))
+		}
+		if len(end) == 0 { // open: nothing lies above
+			above = nil
+			break
+		}
+		if bytes.Compare(end, reached) > 0 {
+			reached, above = end, beyond
 		}
 	}
-	return out, true
+	if above != nil {
+		gaps = append(gaps, above)
+	}
+	if src.only != "" {
+		for i := range gaps {
+			gaps[i] = append(gaps[i], one(src.field, driver.LIKE, driver.Point(append([]byte{0}, src.only...)))...)
+		}
+	}
+	return gaps, true
 }
 
 // filterPresent is pr: whether there is a value.

@@ -56,6 +56,7 @@ func TestFilter(t *testing.T) {
 		{"ValueSet", `url sw http://x`, `url EQUAL "http://x"…`},
 		{"ValueSet", `url co "//"`, `url LIKE "//"`},
 		{"ValueSet", `url eq http://x`, `url IN ("http://x", "http://x|"…)`},
+		{"ValueSet", `url ne http://x`, `Or(url LT "http://x", url GTE "http://x}", url EQUAL ["http://x|", "http://x|"))`},
 		{"ValueSet", `url ne http://x|1`, `Or(url LT "http://x|1", url GT "http://x|1")`},
 	} {
 		s, err := c.Parse(x.typ, []Pair{{"_filter", x.filter}}, ParseOptions{})
@@ -70,6 +71,25 @@ func TestFilter(t *testing.T) {
 		}
 		if got != x.want {
 			t.Errorf("%s %s\n     %s\nwant %s", x.typ, x.filter, got, x.want)
+		}
+	}
+}
+
+// TestFilterUnequal: a value that may be written in many ways is left out in one walk along the field. An id alone may be a canonical of each
+// of the types that it may name.
+func TestFilterUnequal(t *testing.T) {
+	c := newCatalog(t)
+	s, err := c.Parse("PlanDefinition", []Pair{{"_filter", "depends-on ne x"}}, ParseOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := driver.Validate(s.Where); err != nil {
+		t.Fatal(err)
+	}
+	for url, want := range map[string]bool{"Library/x": false, "Library/x|1": false, "ValueSet/x": false, "Library/y": true, "Library/xx": true, "A/a": true, "http://z": true} {
+		rows := []driver.Row{{Field: "depends-on", Value: driver.Point(urlBytes(url))}}
+		if got := driver.Match(driver.Key{Type: "PlanDefinition", ID: "p"}, rows, s.Where, nil); got != want {
+			t.Errorf("%s: %t, want %t", url, got, want)
 		}
 	}
 }
