@@ -97,7 +97,7 @@ func people(t *testing.T, typ string) *seeded {
 }
 
 // TestFilterSeeds are the cases of the seeds' suite that filter.
-func TestFilterSeeds(t *testing.T) {
+func TestA3(t *testing.T) {
 	for _, typ := range []string{"Patient", "Practitioner"} {
 		name := map[string]string{"Patient": "patients", "Practitioner": "providers"}[typ]
 		t.Run("all_"+name, func(t *testing.T) { // 15 and 18

@@ -274,3 +274,55 @@ func TestA4(t *testing.T) {
 		}
 	}
 }
+
+// TestA5: a source's number resolves to its patient, to nobody once it is taken back, and is free when he is deleted.
+func TestA5(t *testing.T) {
+	f, err := openLinking(t, backend(t), nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.patients("a", "b")
+	resolves := func(want string) {
+		t.Helper()
+		a := f.do("GET", "/fhir/Patient?identifier=urn:x-hob:source:BAR%7CFOO", "").is(200)
+		if got := strings.Count(a.body, `"fullUrl"`); want == "" && got != 0 || want != "" && (got != 1 || !strings.Contains(a.body, `/fhir/Patient/`+want+`"`)) {
+			t.Errorf("it resolves to %s, want %q", a.body, want)
+		}
+	}
+	resolves("")
+	f.links("link", "Patient/a", "BAR", "FOO", true)
+	resolves("a")
+	f.links("unlink", "Patient/a", "BAR", "FOO", true)
+	resolves("")
+	f.links("link", "Patient/a", "BAR", "FOO", true)
+	f.do("DELETE", "/fhir/Patient/a", "").is(204)
+	resolves("")
+	f.links("link", "Patient/b", "BAR", "FOO", true)
+	resolves("b")
+}
+
+// TestA6: an inactive patient is found by that, and a writer can ask that the patient be active: his report is refused otherwise, whole.
+func TestA6(t *testing.T) {
+	f := open(t, nil)
+	for id, active := range map[string]string{"on": `"active":true,`, "off": `"active":false,`} {
+		f.do("PUT", "/fhir/Patient/"+id, `{"resourceType":"Patient","id":"`+id+`",`+active+`"identifier":[{"system":"urn:s","value":"`+id+`"}]}`).is(201)
+	}
+	for active, want := range map[string]string{"true": "on", "false": "off"} {
+		if a := f.do("GET", "/fhir/Patient?active="+active, "").is(200); strings.Count(a.body, `"fullUrl"`) != 1 || !strings.Contains(a.body, `"id":"`+want+`"`) {
+			t.Errorf("active=%s finds %s", active, a.body)
+		}
+	}
+	report := func(of string) *answer {
+		return f.do("POST", "/fhir", `{"resourceType":"Bundle","type":"transaction","entry":[{"request":{"method":"POST","url":"Observation"},"resource":{"resourceType":"Observation","status":"final","code":{"text":"x"},`+
+			`"subject":{"reference":"Patient?identifier=urn:s|`+of+`&active=true"}}}]}`)
+	}
+	if a := report("on"); a.status != 200 {
+		t.Errorf("a report of an active patient: %d %s", a.status, a.body)
+	}
+	if a := report("off"); a.status != 412 {
+		t.Errorf("a report of an inactive patient: %d %s", a.status, a.body)
+	}
+	if a := f.do("GET", "/fhir/Observation", "").is(200); strings.Count(a.body, `"fullUrl"`) != 1 {
+		t.Errorf("stored are %s", a.body)
+	}
+}

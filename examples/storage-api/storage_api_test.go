@@ -1,4 +1,4 @@
-package storageapi
+package main
 
 import (
 	"os"
