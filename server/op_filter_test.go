@@ -96,7 +96,7 @@ func people(t *testing.T, typ string) *seeded {
 	return s
 }
 
-// TestFilterSeeds are the cases of the seeds' suite that filter.
+// TestA3 are the cases of the seeds' suite that filter.
 func TestA3(t *testing.T) {
 	for _, typ := range []string{"Patient", "Practitioner"} {
 		name := map[string]string{"Patient": "patients", "Practitioner": "providers"}[typ]
