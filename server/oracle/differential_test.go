@@ -2,7 +2,8 @@
 // code: what stands in the files of the oracle imports nothing of Hob but the published facts of R4, see TestIndependent.
 //
 //	path_test.go      the expressions of SearchParameters over JSON
-//	value_test.go     what elements are to a token, string, date, number, quantity or reference parameter, and when they match
+//	value_test.go     what elements are to a token, string, date, number or quantity parameter, and when they match
+//	link_test.go      the same of references and URLs
 //	interval_test.go  prefixes, on numbers and on time
 //	normal_test.go    texts without accents, case and punctuation, and the escapes of values
 //	clause_test.go    one parameter and its modifiers, composites
@@ -29,7 +30,7 @@ import (
 )
 
 func TestIndependent(t *testing.T) {
-	for _, file := range []string{"path_test.go", "value_test.go", "interval_test.go", "normal_test.go", "clause_test.go", "reach_test.go", "terms_test.go", "order_test.go"} {
+	for _, file := range []string{"path_test.go", "value_test.go", "link_test.go", "interval_test.go", "normal_test.go", "clause_test.go", "reach_test.go", "terms_test.go", "order_test.go"} {
 		f, err := parser.ParseFile(gotoken.NewFileSet(), file, nil, parser.ImportsOnly)
 		if err != nil {
 			t.Fatal(err)

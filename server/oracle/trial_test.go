@@ -130,17 +130,25 @@ func (r *trial) write(typ, id string) {
 		r.sorted = nil
 		return
 	}
-	r.put(typ, id, r.generator.resource(typ, id))
+	if body := r.generator.resource(typ, id); !r.put(typ, id, body) {
+		r.Fatalf("PUT %s: not valid: %s", path, body)
+	}
 }
 
-func (r *trial) put(typ, id string, body []byte) {
+// put creates or updates a resource; it is false if the server found it not valid.
+func (r *trial) put(typ, id string, body []byte) bool {
 	path := "/fhir/" + typ + "/" + id
-	w := r.do("PUT", path, string(body))
-	if w.Code != 200 && w.Code != 201 {
-		r.Fatalf("PUT %s: %d %s\n%.2000s", path, w.Code, w.Body, body)
+	switch w := r.do("PUT", path, string(body)); w.Code {
+	case 200, 201:
+		r.resources[typ+"/"+id] = decoded(r, w.Body.Bytes())
+		r.sorted = nil
+		return true
+	case 400, 422:
+		return false
+	default:
+		r.Fatalf("PUT %s: %d %.500s\n%.2000s", path, w.Code, w.Body, body)
+		return false
 	}
-	r.resources[typ+"/"+id] = decoded(r, w.Body.Bytes())
-	r.sorted = nil
 }
 
 func decoded(t testing.TB, body []byte) object {
