@@ -4,6 +4,7 @@ package conformance
 import (
 	"cmp"
 	"encoding/json"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -31,6 +32,8 @@ type Server struct {
 
 	ConditionalCreate, ConditionalUpdate bool
 	ConditionalDelete                    string // a code of conditional-delete-status; "": not-supported
+
+	OAuth map[string]string // URIs of the authorization server by what they are for: authorize, token, ...; nil: none is claimed
 }
 
 // Operation is an operation to be claimed.
@@ -64,10 +67,27 @@ type (
 	}
 	rest struct {
 		Mode        string        `json:"mode"`
+		Security    *security     `json:"security,omitempty"`
 		Resource    []resource    `json:"resource"`
 		Interaction []interaction `json:"interaction,omitempty"`
 		Operation   []operation   `json:"operation,omitempty"`
 		Compartment []string      `json:"compartment,omitempty"`
+	}
+	security struct {
+		Extension []extension `json:"extension"`
+		Service   []concept   `json:"service"`
+	}
+	extension struct {
+		URL       string      `json:"url"`
+		Extension []extension `json:"extension,omitempty"`
+		URI       string      `json:"valueUri,omitempty"`
+	}
+	concept struct {
+		Coding []coding `json:"coding"`
+	}
+	coding struct {
+		System string `json:"system"`
+		Code   string `json:"code"`
 	}
 	resource struct {
 		Type              string        `json:"type"`
@@ -110,7 +130,7 @@ func CapabilityStatement(s Server) ([]byte, error) {
 	if s.Base != "" {
 		out.Implementation = &implementation{"Hob, a FHIR R4 server", s.Base}
 	}
-	r := rest{Mode: "server", Interaction: codes(s.System)}
+	r := rest{Mode: "server", Interaction: codes(s.System), Security: smartSecurity(s.OAuth)}
 	for _, op := range s.Operations {
 		if op.System {
 			r.Operation = append(r.Operation, operation{op.Name, op.Definition})
@@ -124,6 +144,19 @@ func CapabilityStatement(s Server) ([]byte, error) {
 	}
 	out.Rest = []rest{r}
 	return json.Marshal(out)
+}
+
+// smartSecurity is what apps of SMART 1.0 look for, who know no .well-known/smart-configuration.
+func smartSecurity(uris map[string]string) *security {
+	if len(uris) == 0 {
+		return nil
+	}
+	all := extension{URL: "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris"}
+	for _, name := range slices.Sorted(maps.Keys(uris)) {
+		all.Extension = append(all.Extension, extension{URL: name, URI: uris[name]})
+	}
+	service := coding{"http://terminology.hl7.org/CodeSystem/restful-security-service", "SMART-on-FHIR"}
+	return &security{Extension: []extension{all}, Service: []concept{{[]coding{service}}}}
 }
 
 func (s Server) resource(typ string) resource {

@@ -73,7 +73,7 @@ func capabilities(c *Config, routes []route) Interaction {
 func claims(c *Config, routes []route) conformance.Server {
 	s := conformance.Server{
 		Version: c.Version, Date: c.Built, Catalog: c.Catalog, Formats: slices.Clone(jsonTypes), NoUpdate: c.Policy.NoClientIDs,
-		ConditionalDelete: string(c.Policy.ConditionalDelete), Compartments: search.Owners(),
+		ConditionalDelete: string(c.Policy.ConditionalDelete), Compartments: search.Owners(), OAuth: c.OAuth,
 	}
 	if c.Base != nil {
 		s.Base = strings.TrimRight(c.Base.String(), "/")

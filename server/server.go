@@ -53,6 +53,11 @@ type Config struct {
 	Sources    *Sources
 	SourceBase string
 
+	// Authorization answers what lies below [base]/auth/ and [base]/.well-known/: an embedded authorization server, which says itself
+	// whose pages may read its answers. nil: nothing does.
+	Authorization http.Handler
+	OAuth         map[string]string // the URIs of an authorization server that /metadata names: authorize, token, ...; nil: none
+
 	Operations []Operation
 	Hosts      []string       // names and addresses that requests may be sent to, without ports; none: any
 	Origins    []string       // whose pages may read answers in a browser, as https://app.example or http://127.0.0.1:*; none: no other's; "*": all
@@ -195,9 +200,29 @@ func New(c Config) http.Handler {
 	g.GET("/livez", live)
 	g.GET("/readyz", ready(c.Store, c.Done))
 	g.GET("/metrics", measured(&c), gin.WrapH(m.handler()))
-	mount(g.Group(Prefix), &c, table(&c, p))
-	return crossOrigin(c.Origins, compressed(trimmed(g)))
+	base := g.Group(Prefix)
+	mount(base, &c, table(&c, p))
+	inner := compressed(trimmed(g))
+	outer := crossOrigin(c.Origins, inner)
+	if c.Authorization == nil {
+		return outer
+	}
+	for _, below := range authorizationPaths {
+		base.Any(below+"*path", gin.WrapH(c.Authorization))
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		for _, below := range authorizationPaths {
+			if strings.HasPrefix(r.URL.Path, Prefix+below) {
+				inner.ServeHTTP(w, r)
+				return
+			}
+		}
+		outer.ServeHTTP(w, r)
+	})
 }
+
+// authorizationPaths are where Config.Authorization is mounted, below the base.
+var authorizationPaths = []string{"/auth/", "/.well-known/"}
 
 // trimmed drops a slash at the end of the path: many clients write the base with one.
 func trimmed(h http.Handler) http.Handler {
