@@ -359,6 +359,10 @@ func TestSignInAgain(t *testing.T) {
 			t.Errorf("%v: asked twice: %s", set, b.body)
 		}
 	}
+	// Another signs in instead, and goes on with the same request.
+	if b.submit(-1).signIn("annabella"); !strings.Contains(b.body, "annabella") || !strings.Contains(b.body, "Allow Growth chart") {
+		t.Errorf("another signs in: %s", b.body)
+	}
 	f.wait(9 * time.Hour)
 	if b.open(f.request("app", "patient/*.rs")); !strings.Contains(b.body, `type="password"`) {
 		t.Error("the session has no end")
@@ -418,6 +422,7 @@ func TestRegistration(t *testing.T) {
 		{ID: "x", RedirectURIs: []string{"javascript:alert(1)"}},
 		{ID: "x", RedirectURIs: []string{"/callback"}},
 		{ID: "x", RedirectURIs: []string{callback}, Scope: "patient/Nonsense.rs"},
+		{ID: "x", RedirectURIs: []string{callback}, Lifetime: 1 << 20},
 		{ID: "x", JWKSURI: "http://keys.example/"},
 		{ID: "x", Secret: secret, JWKSURI: "https://keys.example/"},
 	} {

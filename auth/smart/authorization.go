@@ -1,10 +1,8 @@
 package smart
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
-	"strings"
 	"time"
 
 	"github.com/hob-fhir/hob/auth"
@@ -65,14 +63,26 @@ func removeAuthorizations(tx *storage.Tx, field, word string) error {
 		if err != nil {
 			return err
 		}
-		if err := authorizations.Remove(tx, found.ID); err != nil {
+		if err := endAuthorization(tx, found.ID); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// ended says that a token stands for nothing any more.
+// endAuthorization revokes one, with all its tokens. One that is not there has ended.
+func endAuthorization(tx *storage.Tx, id string) error {
+	err := authorizations.Remove(tx, id)
+	if errors.Is(err, driver.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return noteEnd(tx)
+}
+
+// errEnded says that a token stands for nothing any more.
 var errEnded = errors.New("it was revoked, or has expired")
 
 // standing reads an authorization whose client, user and session are still there. errEnded if they are not.
@@ -107,36 +117,4 @@ func (s *Server) known(tx *storage.Tx, client string) (bool, error) {
 		return false, nil
 	}
 	return err == nil, err
-}
-
-// revokedToken notes an access token that was revoked by itself, until it would have expired.
-type revokedToken struct{ Expires time.Time }
-
-var revokedTokens = storage.Private[revokedToken]{Type: "_revoked", Expires: func(r revokedToken) time.Time { return r.Expires }}
-
-// revoked tells whether an access token of ours stands for nothing any more. It reads a few records by their keys.
-func (s *Server) revoked(ctx context.Context, g auth.Grant) (bool, error) {
-	err := s.Store.View(ctx, storage.System, func(tx *storage.Tx) error {
-		_, _, err := revokedTokens.Load(tx, digest(g.ID))
-		if err == nil {
-			return errEnded
-		}
-		if !errors.Is(err, driver.ErrNotFound) {
-			return err
-		}
-		id, _, _ := strings.Cut(g.ID, ".")
-		if id == backend {
-			ok, err := s.known(tx, g.Client)
-			if err == nil && !ok {
-				err = errEnded
-			}
-			return err
-		}
-		_, _, err = s.standing(tx, id)
-		return err
-	})
-	if errors.Is(err, errEnded) {
-		return true, nil
-	}
-	return err != nil, err
 }

@@ -33,8 +33,8 @@ type Client struct {
 	Scope        string              `json:"scope"` // the most it can be granted
 	JWKS         *jose.JSONWebKeySet `json:"jwks,omitempty"`
 	JWKSURI      string              `json:"jwks_uri,omitempty"`
-	Introspects  bool                `json:"introspects,omitempty"` // a resource server: it may ask about the tokens of others
-	Lifetime     time.Duration       `json:"access_token_lifetime,omitempty"`
+	Introspects  bool                `json:"introspects,omitempty"`           // a resource server: it may ask about the tokens of others
+	Lifetime     int                 `json:"access_token_lifetime,omitempty"` // seconds; 0: as Lifetimes says
 }
 
 // AppScope is what an app of users may be granted at most if nothing else is said.
@@ -51,6 +51,9 @@ var errNoClient = errors.New("there is no such client")
 
 // minSecret is how long a client secret is at least: its digest is no password hash, so it must not be guessable.
 const minSecret = 24
+
+// maxLifetime of access tokens, in seconds: one that is taken from its owner must not be of use for long.
+const maxLifetime = 24 * 60 * 60
 
 // ready checks a client that was written by hand, and puts its digest in the place of its secret.
 func (c *Client) ready() error {
@@ -97,6 +100,9 @@ func (c *Client) ready() error {
 		if _, err := auth.ParseScope(word); err != nil && word != "*" {
 			return bad("%v", err)
 		}
+	}
+	if c.Lifetime < 0 || c.Lifetime > maxLifetime {
+		return bad("its access_token_lifetime is %d; 1 to %d seconds are possible", c.Lifetime, maxLifetime)
 	}
 	if len(c.RedirectURIs) == 0 && c.public() {
 		return bad("it has neither redirect_uris nor a secret or keys: there is nothing it could ask for")
@@ -192,6 +198,9 @@ func Clients(ctx context.Context, store *storage.Store) (list []Client, err erro
 func RemoveClient(ctx context.Context, store *storage.Store, id string) error {
 	return store.Update(ctx, storage.System, func(tx *storage.Tx) error {
 		if err := clients.Remove(tx, digest(id)); err != nil {
+			return err
+		}
+		if err := noteEnd(tx); err != nil {
 			return err
 		}
 		return removeAuthorizations(tx, "client", id)

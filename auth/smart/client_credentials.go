@@ -2,6 +2,7 @@ package smart
 
 import (
 	"context"
+	"time"
 
 	"github.com/zitadel/oidc/v3/pkg/oidc"
 	"github.com/zitadel/oidc/v3/pkg/op"
@@ -20,7 +21,7 @@ func (p provider) ClientCredentialsExchange(ctx context.Context, r *op.ClientReq
 	now := p.Clock()
 	life := p.Lifetimes.Backend
 	if client.Lifetime > 0 {
-		life = client.Lifetime
+		life = time.Duration(client.Lifetime) * time.Second
 	}
 	a := authorization{Client: client.ID, Subject: client.ID, Scopes: auth.Scopes(scopes), AuthTime: now, Created: now, Expires: now.Add(life)}
 	res, err := p.tokens(ctx, issue{authorization: a, id: backend, scopes: a.Scopes, life: life})

@@ -48,11 +48,7 @@ func (p provider) CodeExchange(ctx context.Context, r *op.ClientRequest[oidc.Acc
 		switch {
 		case c.Made != "":
 			refused = refusal(oidc.ErrInvalidGrant(), "the code was used before; all that was granted by it is revoked")
-			err := authorizations.Remove(tx, c.Made)
-			if errors.Is(err, driver.ErrNotFound) {
-				err = nil
-			}
-			return err
+			return endAuthorization(tx, c.Made)
 		case !now.Before(c.Until):
 			refused = refusal(oidc.ErrInvalidGrant(), "the code is not known, was not given to this client, or has expired")
 		case q.RedirectURI != c.Redirect:
@@ -112,7 +108,7 @@ func (s *Server) refresher(family string, a *authorization) string {
 // life is how long an access token of a client lives.
 func (s *Server) life(c Client) time.Duration {
 	if c.Lifetime > 0 {
-		return c.Lifetime
+		return time.Duration(c.Lifetime) * time.Second
 	}
 	return s.Lifetimes.Access
 }

@@ -118,6 +118,7 @@ func TestTokenErrors(t *testing.T) {
 		{"unknown grant type", set("grant_type", "password"), nil, 400, "unsupported_grant_type"},
 		{"no grant type", set("grant_type", ""), nil, 400, "invalid_request"},
 		{"bad refresh token", only("grant_type", "refresh_token", "refresh_token", "a.b", "client_id", "app"), nil, 400, "invalid_grant"},
+		{"bad refresh token, no client", only("grant_type", "refresh_token", "refresh_token", "a.b"), nil, 400, "invalid_grant"},
 		{"service without authentication", only("grant_type", "client_credentials", "client_id", "app"), nil, 400, "unauthorized_client"},
 		{"wrong secret", only("grant_type", "client_credentials", "scope", "system/Patient.r"), []string{basic("mpi", secret+"x")}, 401, "invalid_client"},
 		{"wrong secret in the body", only("grant_type", "client_credentials", "client_id", "mpi", "client_secret", "x"), nil, 401, "invalid_client"},
@@ -194,6 +195,9 @@ func TestIntrospection(t *testing.T) {
 	q.Del("client_id")
 	a := f.post("/auth/token", q, basic("confidential", secret)).want(http.StatusOK)
 	id := f.claims(a.str("id_token"))
+	if r := f.post("/auth/token", url.Values{"grant_type": {"refresh_token"}, "refresh_token": {a.str("refresh_token")}}); r.status != http.StatusUnauthorized {
+		t.Errorf("a refresh of a confidential client that does not authenticate: %d %s", r.status, r.text)
+	}
 	ask := func(token string, headers ...string) reply {
 		return f.post("/auth/introspect", url.Values{"token": {token}}, headers...)
 	}
@@ -413,7 +417,7 @@ func TestOnlineAccess(t *testing.T) {
 	q := url.Values{"grant_type": {"refresh_token"}, "client_id": {"app"}, "refresh_token": {a.str("refresh_token")}}
 	a = f.post("/auth/token", q).want(http.StatusOK)
 	b.open(f.base + "/auth/grants")
-	_, form := b.form(1)
+	_, form := b.form(-1)
 	b.post("/fhir/auth/logout", form)
 	q.Set("refresh_token", a.str("refresh_token"))
 	if e := f.post("/auth/token", q); e.status != 400 || e.str("error") != "invalid_grant" {

@@ -40,7 +40,7 @@ type choice struct {
 
 // showConsent shows what an app asks for.
 func (s *Server) showConsent(w http.ResponseWriter, a *ask, u signedIn, l launched) {
-	v := consentView{Client: a.client, Host: hostOf(a.redirect), Query: a.query, Token: u.token(), User: u.User, Offline: a.scopes.Has("offline_access")}
+	v := consentView{Client: a.client, Host: hostOf(a.redirect), Query: a.query, Token: u.Token(), User: u.User, Offline: a.scopes.Has("offline_access")}
 	if l.Patient != "" {
 		p := s.shown(l.Patient)
 		v.Patient = &p
@@ -54,6 +54,8 @@ func (s *Server) showConsent(w http.ResponseWriter, a *ask, u signedIn, l launch
 			for _, part := range scope.Split() {
 				v.Choices = append(v.Choices, choiceOf(part))
 			}
+		case scope.Name == "launch/patient":
+			v.Fixed = append(v.Fixed, line{scope.Name, "know which patient this is about"})
 		case scope.Name != "offline_access":
 			v.Fixed = append(v.Fixed, line{scope.Name, scope.Display()})
 		}
@@ -61,7 +63,7 @@ func (s *Server) showConsent(w http.ResponseWriter, a *ask, u signedIn, l launch
 	for _, c := range v.Choices {
 		v.Writes = v.Writes || c.Writes
 	}
-	s.show(w, http.StatusOK, "consent", view{Title: "Allow " + a.client.title() + "?", Data: v, To: a.redirect, User: u})
+	s.show(w, http.StatusOK, "consent", view{Title: "Allow " + a.client.title() + "?", Data: v, To: a.redirect, User: u, Query: a.query})
 }
 
 func (c Client) title() string {
@@ -120,6 +122,9 @@ func sentence(s auth.Scope) string {
 	if kind := kinds[s.Type]; kind != "" {
 		text = strings.Replace(text, " "+s.Type, " "+strings.ToLower(kind), 1)
 	}
+	if s.Context == auth.UserContext {
+		text += ", of everyone whose records you may see"
+	}
 	return strings.ToUpper(text[:1]) + text[1:]
 }
 
@@ -175,7 +180,7 @@ func (s *Server) returned(w http.ResponseWriter, r *http.Request) (*ask, signedI
 		s.broken(w, r, err)
 		return nil, u, false
 	}
-	if err != nil || !same(r.PostForm.Get("token"), u.token()) {
+	if err != nil || !same(r.PostForm.Get("token"), u.Token()) {
 		s.forged(w)
 		return nil, u, false
 	}

@@ -31,6 +31,14 @@ func (s *Server) metadata() map[string]any {
 	}
 }
 
+// URIs are what a CapabilityStatement says of the Server, by the names of SMART 1.0. Each is what the metadata says.
+func (s *Server) URIs() map[string]string {
+	return map[string]string{
+		"authorize": s.URL("/auth/authorize"), "token": s.URL("/auth/token"), "introspect": s.URL("/auth/introspect"),
+		"revoke": s.URL("/auth/revoke"), "manage": s.URL("/auth/grants"),
+	}
+}
+
 var scopesSupported = []string{
 	"openid", "fhirUser", "profile", "launch", "launch/patient", "offline_access", "online_access",
 	"patient/*.cruds", "patient/*.rs", "patient/*.read", "user/*.cruds", "user/*.rs", "user/*.read", "system/*.cruds", "system/*.rs",

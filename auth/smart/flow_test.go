@@ -59,6 +59,8 @@ func TestStandalone(t *testing.T) {
 	if third.str("scope") != "patient/Patient.r" || third.header.Get("Cache-Control") != "no-store" {
 		t.Errorf("refreshed for less: %s", third.text)
 	}
+	// As libraries do that name no client.
+	third = f.post("/auth/token", url.Values{"grant_type": {"refresh_token"}, "refresh_token": {third.str("refresh_token")}}).want(http.StatusOK)
 	if e := refresh(third.str("refresh_token"), "patient/*.rs"); e.status != http.StatusBadRequest || e.str("error") != "invalid_scope" {
 		t.Errorf("refreshed for more: %d %s", e.status, e.text)
 	}

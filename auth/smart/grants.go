@@ -41,7 +41,7 @@ func (s *Server) grants(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Server) showGrants(w http.ResponseWriter, r *http.Request, u signedIn, done bool) {
-	v := grantsView{User: u.User, Token: u.token(), Done: done}
+	v := grantsView{User: u.User, Token: u.Token(), Done: done}
 	var found []storage.Saved[authorization]
 	err := s.Store.View(r.Context(), storage.System, func(tx *storage.Tx) error {
 		for a, err := range authorizations.Find(tx, is("subject", u.Subject)) {
@@ -83,7 +83,7 @@ func (s *Server) revokeGrant(w http.ResponseWriter, r *http.Request) {
 		s.broken(w, r, err)
 		return
 	}
-	if err != nil || !same(r.PostFormValue("token"), u.token()) {
+	if err != nil || !same(r.PostFormValue("token"), u.Token()) {
 		s.forged(w)
 		return
 	}
@@ -96,7 +96,7 @@ func (s *Server) revokeGrant(w http.ResponseWriter, r *http.Request) {
 		if err != nil {
 			return err
 		}
-		return authorizations.Remove(tx, id)
+		return endAuthorization(tx, id)
 	})
 	if err != nil {
 		s.broken(w, r, err)

@@ -99,7 +99,7 @@ func (s *Server) sees(ctx context.Context, g auth.Grant, k driver.Key) (bool, er
 	if !fhirmap.IsID(k.ID) {
 		return false, nil
 	}
-	access, err := s.Access(g)
+	access, err := s.Policy.Access(g)
 	if errors.Is(err, storage.ErrForbidden) {
 		return false, nil
 	}

@@ -89,10 +89,11 @@ func plainly(d time.Duration) string {
 	}
 }
 
-// logout is POST [base]/auth/logout: what was granted for as long as the user is signed in (online_access) ends.
+// logout is POST [base]/auth/logout: what was granted for as long as the user is signed in (online_access) ends. With the query of an
+// authorization request it goes on with that, so that another can sign in.
 func (s *Server) logout(w http.ResponseWriter, r *http.Request) {
 	u, err := s.whoIs(r)
-	if err == nil && !same(r.PostFormValue("token"), u.token()) {
+	if err == nil && !same(r.PostFormValue("token"), u.Token()) {
 		s.forged(w)
 		return
 	}
@@ -109,5 +110,9 @@ func (s *Server) logout(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.setCookie(w, sessionCookie, "", -1)
+	if query := r.PostFormValue("query"); query != "" {
+		http.Redirect(w, r, s.prefix+"/auth/authorize?"+query, http.StatusSeeOther)
+		return
+	}
 	s.show(w, http.StatusOK, "error", view{Title: "Signed out", Text: "You are signed out. Apps that you let go on without you still may; see them when you sign in again."})
 }

@@ -30,6 +30,7 @@ type view struct {
 	Data  any      // of each other
 	To    *url.URL // where a form of the page may lead in the end, beside the server itself
 	User  signedIn // of the line at the top
+	Query string   // of the authorization request that goes on when another signs in
 	Path  string   // of the Server's pages, set by show
 }
 

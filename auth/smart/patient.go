@@ -133,7 +133,7 @@ func (s *Server) choosePatient(w http.ResponseWriter, r *http.Request) {
 // showPatients shows the search, and what it finds; before any, the first of all.
 func (s *Server) showPatients(w http.ResponseWriter, r *http.Request, a *ask, u signedIn, text string) {
 	text = strings.TrimSpace(text)
-	v := patientView{Client: a.client, Query: a.query, Token: u.token(), Search: text, Asked: text != "", User: u.User}
+	v := patientView{Client: a.client, Query: a.query, Token: u.Token(), Search: text, Asked: text != "", User: u.User}
 	found, err := s.patients(r.Context(), u.User, text)
 	if err != nil {
 		s.broken(w, r, err)
@@ -143,7 +143,7 @@ func (s *Server) showPatients(w http.ResponseWriter, r *http.Request, a *ask, u 
 		found = found[:patientsShown]
 	}
 	v.Found = found
-	s.show(w, http.StatusOK, "patient", view{Title: "Choose a patient", Data: v, To: a.redirect, User: u})
+	s.show(w, http.StatusOK, "patient", view{Title: "Choose a patient", Data: v, To: a.redirect, User: u, Query: a.query})
 }
 
 // patients finds patients by name, among those that a user may see: one more than are shown.
@@ -159,7 +159,7 @@ func (s *Server) patients(ctx context.Context, u User, text string) ([]person, e
 	if err != nil {
 		return nil, nil // of what a person types nothing is an error
 	}
-	access, err := s.Access(s.grantOf(u))
+	access, err := s.Policy.Access(s.grantOf(u))
 	if errors.Is(err, storage.ErrForbidden) {
 		return nil, nil
 	}

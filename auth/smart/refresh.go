@@ -3,6 +3,7 @@ package smart
 import (
 	"context"
 	"errors"
+	"net/http"
 	"strings"
 
 	"github.com/zitadel/oidc/v3/pkg/oidc"
@@ -32,7 +33,7 @@ func (p provider) RefreshToken(ctx context.Context, r *op.ClientRequest[oidc.Ref
 		}
 		if !same(digest(secret), a.Refresh) {
 			refused = refusal(oidc.ErrInvalidGrant(), "the refresh_token was used before; all that was granted with it is revoked")
-			return authorizations.Remove(tx, id)
+			return endAuthorization(tx, id)
 		}
 		scopes := a.Scopes
 		if len(q.Scopes) > 0 {
@@ -55,4 +56,31 @@ func (p provider) RefreshToken(ctx context.Context, r *op.ClientRequest[oidc.Ref
 	}
 	res, err := p.tokens(ctx, i)
 	return res, p.told(ctx, err)
+}
+
+// identified names the client of a refresh that names none, where it is a public one: RFC 6749 section 6 does not ask for a client_id, and
+// widely used libraries for apps send none. The refresh token was given to that client alone.
+func (s *Server) identified(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		q := r.Form
+		if q.Get("grant_type") == string(oidc.GrantTypeRefreshToken) && !q.Has("client_id") && !q.Has("client_assertion") && r.Header.Get("Authorization") == "" {
+			family, _, _ := strings.Cut(q.Get("refresh_token"), ".")
+			err := s.Store.View(r.Context(), storage.System, func(tx *storage.Tx) error {
+				a, _, err := s.standing(tx, digest(family))
+				if err == nil {
+					q.Set("client_id", a.Client) // one that is not public still has to authenticate
+				}
+				return err
+			})
+			if err != nil && !errors.Is(err, errEnded) {
+				s.fault(w, r, err)
+				return
+			}
+			if err != nil {
+				reply(w, http.StatusBadRequest, problem{"invalid_grant", "the refresh_token is not known, was revoked, or has expired"})
+				return
+			}
+		}
+		h.ServeHTTP(w, r)
+	})
 }

@@ -26,7 +26,7 @@ func (p provider) Revocation(ctx context.Context, r *op.ClientRequest[oidc.Revoc
 			if err != nil {
 				return err
 			}
-			return authorizations.Remove(tx, id)
+			return endAuthorization(tx, id)
 		})
 		return op.NewResponse(nil), p.told(ctx, err)
 	}
@@ -40,9 +40,12 @@ func (p provider) Revocation(ctx context.Context, r *op.ClientRequest[oidc.Revoc
 	err = p.Store.Update(ctx, storage.System, func(tx *storage.Tx) error {
 		_, err := revokedTokens.Save(tx, digest(c.ID), 0, revokedToken{c.Expiry.Time()})
 		if errors.Is(err, driver.ErrConflict) {
-			err = nil
+			return nil // it was revoked before
 		}
-		return err
+		if err != nil {
+			return err
+		}
+		return noteEnd(tx)
 	})
 	return op.NewResponse(nil), p.told(ctx, err)
 }

@@ -30,7 +30,7 @@ func (s *Server) routes() http.Handler {
 		"GET /.well-known/openid-configuration": library,
 		"GET /auth/jwks":                        library,
 		"GET /auth/smart-style.json":            http.HandlerFunc(s.smartStyle),
-		"POST /auth/token":                      posted(library),
+		"POST /auth/token":                      posted(s.identified(library)),
 		"POST /auth/introspect":                 posted(library),
 		"POST /auth/revoke":                     posted(library),
 		"GET /auth/userinfo":                    unstored(library),

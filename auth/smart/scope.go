@@ -1,12 +1,10 @@
 package smart
 
 import (
-	"net/url"
 	"slices"
 	"strings"
 
 	"github.com/hob-fhir/hob/auth"
-	"github.com/hob-fhir/hob/search"
 )
 
 const maxScopes = 200 // of one request
@@ -33,7 +31,7 @@ func (s *Server) offered(asked string, c Client) scopes {
 		if scope.Context == "" && strings.Contains(scope.Name, "/") && !slices.Contains(contexts, scope.Name) {
 			continue // malformed
 		}
-		if scope.Params != "" && !s.searches(scope) {
+		if s.Policy.Check(scope) != nil {
 			continue
 		}
 		out = append(out, scope)
@@ -43,24 +41,6 @@ func (s *Server) offered(asked string, c Client) scopes {
 
 // contexts are the scopes with a slash that are about no resources.
 var contexts = []string{"launch/patient", "launch/encounter", LaunchScope}
-
-// searches reports whether the condition of a granular scope is a search that can be done.
-func (s *Server) searches(scope auth.Scope) bool {
-	if scope.Type == "*" {
-		return false
-	}
-	var pairs []search.Pair
-	for part := range strings.SplitSeq(scope.Params, "&") {
-		name, value, _ := strings.Cut(part, "=")
-		value, err := url.QueryUnescape(value)
-		if err != nil || strings.HasPrefix(name, "_") && name != "_id" && name != "_tag" && name != "_security" {
-			return false
-		}
-		pairs = append(pairs, search.Pair{Name: name, Value: value})
-	}
-	_, err := s.Catalog.Parse(scope.Type, pairs, search.ParseOptions{})
-	return err == nil
-}
 
 // forUser are those that a user can grant.
 func (ss scopes) forUser() auth.Scopes {

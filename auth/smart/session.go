@@ -37,8 +37,8 @@ type signedIn struct {
 
 func (u signedIn) id() string { return digest(u.secret) }
 
-// token is what a form of this user must bring back.
-func (u signedIn) token() string { return seal(u.secret, "form") }
+// Token is what a form of this user must bring back.
+func (u signedIn) Token() string { return seal(u.secret, "form") }
 
 var errSignedOut = errors.New("nobody is signed in")
 
@@ -94,9 +94,12 @@ func (s *Server) end(tx *storage.Tx, r *http.Request) error {
 	}
 	err = sessions.Remove(tx, digest(c.Value))
 	if errors.Is(err, driver.ErrNotFound) {
-		err = nil
+		return nil
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	return noteEnd(tx)
 }
 
 // setCookie sets a cookie for the pages, for so long; less than zero removes it.

@@ -34,14 +34,14 @@ import (
 	"github.com/hob-fhir/hob/storage"
 )
 
-// Config is what a Server is made of. Store, Catalog, Base and Access are required.
+// Config is what a Server is made of. Store, Catalog, Base and Policy are required.
 type Config struct {
 	Store   *storage.Store
 	Catalog *search.Catalog
 	Base    *url.URL // the FHIR base as clients see it, and the issuer; its path is also where the Server is mounted
 
-	// Access is what a grant lets its holder see: of patients to choose from, of those that an EHR may launch for.
-	Access func(auth.Grant) (storage.Access, error)
+	// Policy says what a grant lets its holder see: of patients to choose from, of those that an EHR may launch for.
+	Policy *auth.Policy
 
 	// Clients and Users come before those in the store, and are not kept in it: those of a configuration file, and those of a
 	// server for development.
@@ -95,12 +95,13 @@ type Server struct {
 	mu      sync.Mutex
 	keys    keyring
 	fetched map[string]fetched // JWKS of clients
+	good    goodTokens
 }
 
 // New makes a Server. The first one of a store makes its signing key.
 func New(ctx context.Context, c Config) (*Server, error) {
-	if c.Store == nil || c.Catalog == nil || c.Base == nil || c.Access == nil {
-		return nil, errors.New("smart: a store, a catalog, a base and an access are required")
+	if c.Store == nil || c.Catalog == nil || c.Base == nil || c.Policy == nil {
+		return nil, errors.New("smart: a store, a catalog, a base and a policy are required")
 	}
 	c.Lifetimes = c.Lifetimes.filled()
 	c.Cost = cmp.Or(c.Cost, 12)

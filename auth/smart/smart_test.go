@@ -27,7 +27,6 @@ import (
 	"github.com/hob-fhir/hob/search"
 	"github.com/hob-fhir/hob/storage"
 	"github.com/hob-fhir/hob/storage/backends"
-	"github.com/hob-fhir/hob/storage/driver"
 )
 
 var catalog = sync.OnceValue(func() *search.Catalog {
@@ -104,8 +103,12 @@ func open(tb testing.TB, change func(*smart.Config)) *fixture {
 	if err != nil {
 		tb.Fatal(err)
 	}
+	policy, err := auth.NewPolicy(catalog(), auth.Rules{})
+	if err != nil {
+		tb.Fatal(err)
+	}
 	config := smart.Config{
-		Store: f.store, Catalog: catalog(), Base: base, Access: f.access, Cost: bcrypt.MinCost, Clock: f.now,
+		Store: f.store, Catalog: catalog(), Base: base, Policy: policy, Cost: bcrypt.MinCost, Clock: f.now,
 		Log: slog.New(slog.NewTextHandler(writing{f}, nil)),
 	}
 	if change != nil {
@@ -136,25 +139,6 @@ func (f *fixture) wait(d time.Duration) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.ahead += d
-}
-
-// access stands for the policy: a clinician sees ada and bob, a patient himself, a system all.
-func (f *fixture) access(g auth.Grant) (storage.Access, error) {
-	return func(a storage.Action, typ string) (driver.Query, error) {
-		if !g.Scopes.Allows(a, typ) {
-			return nil, storage.ErrForbidden
-		}
-		who, id, _ := strings.Cut(g.FHIRUser, "/")
-		switch {
-		case typ != "Patient" || who == "":
-			return nil, nil
-		case who == "Practitioner":
-			return driver.IDs{"ada", "bob"}, nil
-		case who == "Patient":
-			return driver.IDs{id}, nil
-		}
-		return driver.IDs{"ada"}, nil
-	}, nil
 }
 
 func (f *fixture) put(body string) {
@@ -226,14 +210,14 @@ func (b *browser) open(url string) *browser {
 	return b.do(r)
 }
 
-// form is the n-th form of the page, with the values it would send if no button were pressed.
+// form is the n-th form of the page, or, as -1, the one by which the user signs out, with the values it would send if no button were pressed.
 func (b *browser) form(n int) (string, url.Values) {
 	b.Helper()
 	doc, err := html.Parse(strings.NewReader(b.body))
 	if err != nil {
 		b.Fatal(err)
 	}
-	action, values, at := "", url.Values{}, -1
+	action, values, at, next := "", url.Values{}, -2, 0
 	var walk func(*html.Node)
 	walk = func(e *html.Node) {
 		attr := func(name string) (string, bool) {
@@ -245,7 +229,13 @@ func (b *browser) form(n int) (string, url.Values) {
 			return "", false
 		}
 		if e.Type == html.ElementNode && e.Data == "form" {
-			if at++; at == n {
+			at = next
+			if class, _ := attr("class"); class == "who" {
+				at = -1
+			} else {
+				next++
+			}
+			if at == n {
 				action, _ = attr("action")
 			}
 		}

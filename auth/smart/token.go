@@ -1,6 +1,7 @@
 package smart
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
@@ -104,13 +105,16 @@ func (s *Server) absolute(ref string) string {
 	return s.URL("/" + ref)
 }
 
-// Mint makes an access token without a client, for an operator of this store: name is what it is listed under.
-func (s *Server) Mint(ctx context.Context, name string, scopes auth.Scopes, life time.Duration) (string, error) {
+// Operator is the subject of tokens that an operator of the store has made.
+const Operator = "operator"
+
+// Mint makes an access token without asking anybody, for an operator of this store, or for a client, with which it ends.
+func (s *Server) Mint(ctx context.Context, client string, scopes auth.Scopes, life time.Duration) (string, error) {
 	if life <= 0 || life > s.Lifetimes.Key {
 		return "", fmt.Errorf("a token lives for up to %s", s.Lifetimes.Key)
 	}
 	now := s.Clock()
-	a := authorization{Name: name, Subject: name, Scopes: scopes, Created: now, Used: now, AuthTime: now, Expires: now.Add(life)}
+	a := authorization{Client: client, Name: client, Subject: cmp.Or(client, Operator), Scopes: scopes, Created: now, Used: now, AuthTime: now, Expires: now.Add(life)}
 	id := digest(s.secret())
 	err := s.Store.Update(ctx, storage.System, func(tx *storage.Tx) error {
 		_, err := authorizations.Save(tx, id, 0, a)

@@ -152,6 +152,9 @@ func loadUser(tx *storage.Tx, name string) (User, uint64, error) {
 
 // endUser ends all that a user has begun.
 func endUser(tx *storage.Tx, u User) error {
+	if err := noteEnd(tx); err != nil {
+		return err
+	}
 	for found, err := range sessions.Find(tx, is("user", u.Name)) {
 		if err != nil {
 			return err
