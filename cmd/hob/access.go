@@ -7,6 +7,7 @@ import (
 	"net/http"
 
 	"github.com/hob-fhir/hob/auth"
+	"github.com/hob-fhir/hob/auth/smart"
 	"github.com/hob-fhir/hob/search"
 	"github.com/hob-fhir/hob/server"
 	"github.com/hob-fhir/hob/storage"
@@ -15,14 +16,17 @@ import (
 // access is who is asked who he is, and how.
 type access struct {
 	caller func(*http.Request) (server.Caller, error)
-	front  func(http.Handler) http.Handler // what answers before the FHIR API; nil: nothing does
+	server *smart.Server // the embedded authorization server; nil: there is none
+	greet  string        // what a person who starts the server is told; "": nothing more
 }
 
 // access makes what --auth says. base is the FHIR base as clients see it.
 func (s *serve) access(ctx context.Context, store *storage.Store, catalog *search.Catalog, base string, log *slog.Logger) (access, error) {
 	switch s.Auth {
-	case "off", "dev": // dev is the embedded authorization server, which is not built yet
+	case "off":
 		return access{caller: server.Everyone}, nil
+	case "dev":
+		return develop(ctx, store, catalog, base, log)
 	}
 	file, err := readAccess(s.Auth)
 	if err != nil {
@@ -32,20 +36,26 @@ func (s *serve) access(ctx context.Context, store *storage.Store, catalog *searc
 	if err != nil {
 		return access{}, fmt.Errorf("%s: %w", s.Auth, err)
 	}
-	caller, err := callers(catalog, issuers, file.Policy, file.options(log))
+	policy, err := auth.NewPolicy(catalog, file.Policy)
 	if err != nil {
 		return access{}, fmt.Errorf("%s: %w", s.Auth, err)
 	}
-	return access{caller: caller}, nil
+	var a access
+	if file.Embedded != nil {
+		if a.server, err = file.Embedded.start(ctx, smart.Config{Store: store, Catalog: catalog, Policy: policy, Log: log}, base); err != nil {
+			return access{}, fmt.Errorf("%s: %w", s.Auth, err)
+		}
+		issuers = append(issuers, a.server.Issuer())
+	}
+	if a.caller, err = callers(policy, issuers, file.options(log)); err != nil {
+		return access{}, fmt.Errorf("%s: %w", s.Auth, err)
+	}
+	return a, nil
 }
 
 // callers makes what asks a request who is asking: a bearer token of one of the issuers says so, and the policy what he may do.
-func callers(catalog *search.Catalog, issuers []auth.Issuer, rules auth.Rules, o auth.Options) (func(*http.Request) (server.Caller, error), error) {
+func callers(policy *auth.Policy, issuers []auth.Issuer, o auth.Options) (func(*http.Request) (server.Caller, error), error) {
 	verifier, err := auth.NewVerifier(issuers, o)
-	if err != nil {
-		return nil, err
-	}
-	policy, err := auth.NewPolicy(catalog, rules)
 	if err != nil {
 		return nil, err
 	}

@@ -19,6 +19,7 @@ import (
 // accessFile is what the FILE of --auth says (docs/access.md).
 type accessFile struct {
 	Issuers  []issuerEntry `yaml:"issuers"`
+	Embedded *embedded     `yaml:"embedded"` // the authorization server of this server itself; absent: there is none
 	Policy   auth.Rules    `yaml:"policy"`
 	Skew     time.Duration `yaml:"skew"`     // between the clocks of issuers and ours
 	Remember time.Duration `yaml:"remember"` // how long a token that was verified is not verified again
@@ -56,8 +57,8 @@ func readAccess(path string) (*accessFile, error) {
 	if err := d.Decode(f); err != nil && !errors.Is(err, io.EOF) {
 		return nil, fmt.Errorf("%s: %s", path, inWords(err))
 	}
-	if len(f.Issuers) == 0 {
-		return nil, fmt.Errorf("%s: it names no issuers; whose tokens are to be believed?", path)
+	if len(f.Issuers) == 0 && f.Embedded == nil {
+		return nil, fmt.Errorf("%s: it names no issuers, and no embedded one; whose tokens are to be believed?", path)
 	}
 	return f, nil
 }

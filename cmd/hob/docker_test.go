@@ -118,7 +118,7 @@ func TestDockerfile(t *testing.T) {
 	}
 	address := free.Addr().String()
 	free.Close()
-	c.Env = append(c.Env, "HOB_LISTEN="+address, "HOB_MIN_FREE=1MiB", "HOB_ZONE=Europe/Berlin")
+	c.Env = append(c.Env, "HOB_LISTEN="+address, "HOB_AUTH=off", "HOB_MIN_FREE=1MiB", "HOB_ZONE=Europe/Berlin")
 	s := started(t, c)
 	status, answer, err := call(http.MethodGet, s.root+"/readyz", "")
 	if err != nil || status != http.StatusOK {

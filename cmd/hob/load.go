@@ -25,6 +25,7 @@ type load struct {
 	Paths []string `arg:"" name:"path" help:"Files and directories, and - for standard input."`
 
 	URL   string `env:"HOB_URL" placeholder:"URL" xor:"into" help:"FHIR base of the server to load into. Default: http://127.0.0.1:8080/fhir."`
+	Token string `env:"HOB_TOKEN" help:"Bearer token to send to the server, see hob token."`
 	Store string `placeholder:"URL" xor:"into" help:"Load straight into a store that no server has open, as badger:./hob-data."`
 
 	Zone string `default:"UTC" help:"With --store: the time zone of the server, as of hob serve."`
@@ -50,7 +51,7 @@ With --resume a run that was broken off, even by a crash, goes on where it was: 
 The exit code is 0 if everything was loaded, 2 if all was read but some was refused, and 1 if the run could not go on.
 
 Examples:
-  hob load patients.ndjson.gz bundle.json
+  hob load --token "$(hob token)" patients.ndjson.gz bundle.json
   hob load --url https://ehr.example/fhir --resume load.journal --report refused.ndjson ./export
   hob load --store badger:./hob-data hl7.fhir.r4.examples-4.0.1.tgz
   zcat big.ndjson.gz | hob load -`
@@ -118,7 +119,7 @@ func (l *load) target(ctx context.Context, log *slog.Logger) (target, string, er
 	if l.URL == "" {
 		l.URL = "http://127.0.0.1:8080/fhir"
 	}
-	t, err := openRemote(ctx, l.URL, atLeast(l.Parallel, 16))
+	t, err := openRemote(ctx, l.URL, l.Token, atLeast(l.Parallel, 16))
 	return t, masked(l.URL), err
 }
 

@@ -21,6 +21,7 @@ import (
 type remote struct {
 	base   string
 	client *http.Client
+	token  string // that is sent; "": none
 	n      int
 	wait   func(context.Context, time.Duration) error
 }
@@ -28,7 +29,7 @@ type remote struct {
 // patience is how often a server that has no time is asked again, at growing distances: about two minutes in all.
 const patience = 20
 
-func openRemote(ctx context.Context, base string, parallel int) (*remote, error) {
+func openRemote(ctx context.Context, base, token string, parallel int) (*remote, error) {
 	u, err := url.Parse(base)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
 		return nil, fmt.Errorf("url %s: a FHIR base is needed, as http://127.0.0.1:8080/fhir", base)
@@ -36,7 +37,7 @@ func openRemote(ctx context.Context, base string, parallel int) (*remote, error)
 	t := http.DefaultTransport.(*http.Transport).Clone()
 	t.MaxIdleConnsPerHost = parallel
 	t.MaxConnsPerHost = parallel
-	r := &remote{base: strings.TrimRight(base, "/"), client: &http.Client{Transport: t, Timeout: 5 * time.Minute}, n: parallel, wait: sleep}
+	r := &remote{base: strings.TrimRight(base, "/"), token: token, client: &http.Client{Transport: t, Timeout: 5 * time.Minute}, n: parallel, wait: sleep}
 	status, _, body, err := r.send(ctx, http.MethodGet, "/metadata", nil)
 	switch {
 	case err != nil:
@@ -132,6 +133,9 @@ func (r *remote) send(ctx context.Context, method, path string, data []byte) (st
 		return 0, 0, nil, err
 	}
 	req.Header.Set("Accept", "application/fhir+json")
+	if r.token != "" {
+		req.Header.Set("Authorization", "Bearer "+r.token)
+	}
 	if data != nil {
 		req.Header.Set("Content-Type", "application/fhir+json")
 		req.Header.Set("Prefer", "return=minimal")

@@ -228,7 +228,7 @@ func TestPatience(t *testing.T) {
 	} {
 		answers = c.answers
 		asked.Store(0)
-		r, err := openRemote(context.Background(), h.URL, 1)
+		r, err := openRemote(context.Background(), h.URL, "", 1)
 		if err != nil {
 			t.Fatal(err)
 		}

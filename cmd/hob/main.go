@@ -1,5 +1,5 @@
 // Command hob is a FHIR R4 server in one binary, with the verbs that feed and examine its store: serve, load, check, reindex, bench,
-// ping and version. Each verb is one file and one struct, whose fields are its flags.
+// user, client, token, ping and version. Each verb is one file and one struct, whose fields are its flags.
 package main
 
 import (
@@ -21,6 +21,9 @@ type verbs struct {
 	Check   check       `cmd:"" help:"Verify every invariant of a store, or test any FHIR server over HTTP."`
 	Reindex reindex     `cmd:"" help:"Index the resources of a store anew."`
 	Bench   bench       `cmd:"" help:"Measure a server: rates, times, and CPU time per request, every answer checked."`
+	User    user        `cmd:"" help:"Keep the users of the embedded authorization server."`
+	Client  clients     `cmd:"" help:"Keep the apps of the embedded authorization server."`
+	Token   token       `cmd:"" help:"Print an access token."`
 	Ping    ping        `cmd:"" help:"Ask a running server whether it is ready."`
 	Version showVersion `cmd:"" help:"Print the version."`
 }

@@ -30,6 +30,7 @@ func testMain(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(dir)
+	os.Setenv("XDG_CACHE_HOME", filepath.Join(dir, "cache")) // where servers for development leave their tokens
 	program = filepath.Join(dir, "hob")
 	if out, err := exec.Command("go", "build", "-o", program, ".").CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "go build: %v\n%s", err, out)
@@ -94,7 +95,7 @@ type running struct {
 // serving starts a server on a port of its own and waits until it listens.
 func serving(t testing.TB, store string, args ...string) *running {
 	t.Helper()
-	c := command(t, nil, append([]string{"serve", "--listen", "127.0.0.1:0", "--store", store, "--log-format", "json", "--min-free", "1MiB"}, args...)...)
+	c := command(t, nil, append([]string{"serve", "--listen", "127.0.0.1:0", "--store", store, "--log-format", "json", "--min-free", "1MiB", "--auth", "off"}, args...)...)
 	return started(t, c)
 }
 

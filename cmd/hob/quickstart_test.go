@@ -12,14 +12,18 @@ const quickstart = "../../examples/quickstart"
 
 // TestQuickstart runs the scripts and the client of examples/quickstart as they are written, in their order, against one server.
 func TestQuickstart(t *testing.T) {
-	s := serving(t, "badger::memory:")
+	s := serving(t, "badger::memory:", "--auth", "dev")
+	ready := hob(t, nil, nil, "token", "--url", s.base)
+	if ready.code != 0 {
+		t.Fatalf("hob token: %s", ready.err)
+	}
 	scripts, err := filepath.Glob(filepath.Join(quickstart, "*.sh"))
 	if err != nil || len(scripts) != 4 {
 		t.Fatalf("there are %d scripts, want 4 (%v)", len(scripts), err)
 	}
 	try := func(c *exec.Cmd, want []string) {
 		t.Helper()
-		c.Env = append(os.Environ(), "HOB_URL="+s.base)
+		c.Env = append(os.Environ(), "HOB_URL="+s.base, "HOB_TOKEN="+strings.TrimSpace(ready.out))
 		out, err := c.CombinedOutput()
 		if err != nil {
 			t.Fatalf("%s: %v\n%s", c.Args, err, out)
@@ -49,6 +53,6 @@ func TestQuickstart(t *testing.T) {
 	}
 	c := exec.Command("go", "run", ".")
 	c.Dir = quickstart
-	try(c, []string{"created Patient/", "found 1 with her identifier", "paged through 2 patients"})
+	try(c, []string{"created Patient/", "found 1 with her identifier", "paged through 4 patients"})
 	s.stop()
 }

@@ -34,7 +34,7 @@ type serve struct {
 	Listen       string         `default:"127.0.0.1:8080" help:"Address and port to listen on. The FHIR base is at /fhir."`
 	Base         string         `placeholder:"URL" help:"The FHIR base as clients see it, https://ehr.example/fhir. Without it, it is taken from each request. References below it, or else below the address listened on, are this server's own."`
 	Proxies      []netip.Prefix `placeholder:"CIDR,..." help:"Proxies whose X-Forwarded-Proto and X-Forwarded-Host are believed where base is not set, as 10.0.0.0/8."`
-	Auth         string         `default:"off" placeholder:"off|dev|FILE" help:"Who may do what. off: everyone everything. FILE: those with a token of an issuer that the file names, see docs/access.md. dev is the same as off until the embedded authorization server is built."`
+	Auth         string         `default:"dev" placeholder:"dev|off|FILE" help:"Who may do what. dev: those with a token of the embedded authorization server, on this machine only, with users, an app and records to try it with. FILE: those with a token of an issuer that the file names, see docs/access.md. off: everyone everything."`
 	InsecureOpen bool           `help:"Let everyone who reaches a listen address beyond loopback read and change everything, where auth is off."`
 
 	Audit string `enum:"auto,off,writes,all,reads=sync" default:"auto" help:"Of what an AuditEvent is kept: off, writes, all, or reads=sync, which is all and answers no read before its event is kept. What is refused for want of a login or a right is kept by all of these. auto is off where auth is off, else all."`
@@ -180,12 +180,11 @@ func (s *serve) Run(p *process, c *kong.Context) error {
 	}
 	done := make(chan struct{})
 	config.Done = done
-	handler := server.New(config)
-	if who.front != nil {
-		handler = who.front(handler)
+	if who.server != nil {
+		config.Authorization, config.OAuth = who.server, who.server.URIs()
 	}
 	h := &http.Server{
-		Handler:        handler,
+		Handler:        server.New(config),
 		TLSConfig:      secure,
 		ReadTimeout:    s.LimitKeys.Deadline,
 		WriteTimeout:   s.LimitKeys.Deadline + slowReader,
@@ -205,7 +204,7 @@ func (s *serve) Run(p *process, c *kong.Context) error {
 	}()
 	log.Info("listening", "address", l.Addr().String(), "base", base)
 	if s.LogFormat != "json" && isTerminal(p.err) || s.LogFormat == "text" {
-		fmt.Fprintf(p.err, welcome, base, s.StoreKeys.Store, s.Auth, base, base)
+		fmt.Fprint(p.err, s.welcome(base, who))
 	}
 
 	select {
@@ -252,13 +251,14 @@ func (s *serve) audit(c server.Config) *server.Audit {
 // slowReader is how long a client may take to read an answer.
 const slowReader = 5 * time.Minute
 
-const welcome = `
-  Hob is ready at %s (store %s, auth %s).
-  Try:   curl '%s/metadata?_pretty=true'
-  Load:  hob load --url %s FILE...
-  Stop:  Ctrl-C
-
-`
+// welcome is what a person who starts the server is told.
+func (s *serve) welcome(base string, who access) string {
+	try := who.greet
+	if try == "" {
+		try = fmt.Sprintf("  Try:   curl '%s/metadata?_pretty=true'\n  Load:  hob load --url %s FILE...\n", base, base)
+	}
+	return fmt.Sprintf("\n  Hob is ready at %s (store %s, auth %s).\n%s  Stop:  Ctrl-C\n\n", base, s.StoreKeys.Store, s.Auth, try)
+}
 
 // stop ends what is under way, at the latest after the grace, and closes the store.
 func (s *serve) stop(h *http.Server, store *storage.Store, audit *server.Audit, log *slog.Logger) error {
@@ -285,7 +285,11 @@ func (s *serve) address() (*net.TCPAddr, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listen on %s: %w; an address and a port are needed, as 127.0.0.1:8080", s.Listen, bare(err))
 	}
-	if (s.Auth == "off" || s.Auth == "dev") && !a.IP.IsLoopback() && !s.InsecureOpen {
+	if s.Auth == "dev" && !a.IP.IsLoopback() {
+		return nil, fmt.Errorf("auth is dev, which is for this machine alone, and %s can be reached from others; name a FILE by --auth, "+
+			"or say --auth off --insecure-open if everyone there may read and change everything", s.Listen)
+	}
+	if s.Auth == "off" && !a.IP.IsLoopback() && !s.InsecureOpen {
 		return nil, fmt.Errorf("auth is %s and %s can be reached from other machines: everyone there could read and change everything; "+
 			"listen on 127.0.0.1, or say --insecure-open if that is meant", s.Auth, s.Listen)
 	}

@@ -56,8 +56,9 @@ func TestRefused(t *testing.T) {
 		{name: "word", args: []string{"--referential=loose"}, code: 80, say: []string{"--referential", "free", "strict"}},
 		{name: "proxies", args: []string{"--proxies=10.0.0.0/8,nets"}, code: 80, say: []string{"--proxies"}},
 		{name: "auth file", args: []string{"--auth=users.json"}, code: 1, say: []string{"users.json", "no such file", "off, dev or a FILE"}},
-		{name: "open to all", args: []string{"--listen=0.0.0.0:0"}, code: 1, say: []string{"auth is off", "--insecure-open"}},
-		{name: "open to all by name", args: []string{"--listen=:0", "--auth=dev"}, code: 1, say: []string{"auth is dev", "--insecure-open"}},
+		{name: "open to all", args: []string{"--listen=0.0.0.0:0", "--auth=off"}, code: 1, say: []string{"auth is off", "--insecure-open"}},
+		{name: "open to all by name", args: []string{"--listen=:0"}, code: 1, say: []string{"auth is dev", "--insecure-open"}},
+		{name: "development is for one machine", args: []string{"--listen=:0", "--auth=dev", "--insecure-open"}, code: 1, say: []string{"this machine alone", "--auth off"}},
 		{name: "no port", args: []string{"--listen=127.0.0.1"}, code: 1, say: []string{"listen on 127.0.0.1", "a port"}},
 		{name: "port in use", args: []string{"--listen=" + used}, code: 1, say: []string{"listen on " + used, "already in use", "--listen"}},
 		{name: "scheme", args: []string{"--store=mysql:x"}, code: 1, say: []string{"mysql:x", "badger:"}},
@@ -125,7 +126,7 @@ func TestStoreRefused(t *testing.T) {
 func TestPrecedence(t *testing.T) {
 	config := file(t, "hob.yaml", "page-size: 7\nmax-page-size: 70\nmax-body: 7MiB\nproxies: [10.0.0.0/8, 192.168.0.0/16]\nhandling: lenient\n")
 	c := command(t, []string{"HOB_PAGE_SIZE=6", "HOB_MAX_PAGE_SIZE=60", "HOB_SEED=1", "HOB_PORT_8080_TCP=tcp://10.0.0.1:8080"},
-		"serve", "--listen=127.0.0.1:0", "--store=badger::memory:", "--page-size=5", "--config="+config, "--log-format=json")
+		"serve", "--listen=127.0.0.1:0", "--store=badger::memory:", "--page-size=5", "--config="+config, "--log-format=json", "--auth=off")
 	s := started(t, c)
 	log := s.logged()
 	for _, want := range []string{
@@ -287,7 +288,7 @@ func TestGraceEnds(t *testing.T) {
 
 // TestHelp wants an example in the help of every verb.
 func TestHelp(t *testing.T) {
-	for _, verb := range []string{"serve", "load", "check", "ping", "version"} {
+	for _, verb := range []string{"serve", "load", "check", "user", "client", "token", "ping", "version"} {
 		r := hob(t, nil, nil, verb, "--help")
 		if r.code != 0 || !strings.Contains(r.out, "hob "+verb) || !strings.Contains(r.out, "Example") {
 			t.Errorf("hob %s --help: exit code %d, without an example: %s", verb, r.code, r.out)

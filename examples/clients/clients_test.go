@@ -125,14 +125,14 @@ func run(t *testing.T, dir string, words []string) string {
 	return string(out)
 }
 
-// serve builds hob, starts it with its own defaults on an empty store, and returns its FHIR base.
+// serve builds hob, starts it on an empty store, for everyone, and returns its FHIR base.
 func serve(t *testing.T) string {
 	t.Helper()
 	binary := filepath.Join(t.TempDir(), "hob")
 	if out, err := exec.Command("go", "build", "-o", binary, "github.com/hob-fhir/hob/cmd/hob").CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v\n%s", err, out)
 	}
-	c := exec.Command(binary, "serve", "--listen", "127.0.0.1:0", "--store", "badger::memory:", "--log-format", "json", "--drain", "0s")
+	c := exec.Command(binary, "serve", "--listen", "127.0.0.1:0", "--store", "badger::memory:", "--log-format", "json", "--drain", "0s", "--auth", "off")
 	c.Dir = t.TempDir()
 	log, err := c.StderrPipe()
 	if err != nil {

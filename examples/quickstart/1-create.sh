@@ -1,9 +1,10 @@
 #!/bin/sh
 # Create a patient, whose id the server chooses and tells in Location, and an observation about her under an id of our own.
 set -eu
+token=${HOB_TOKEN:?what hob token prints}
 base=${HOB_URL:-http://127.0.0.1:8080/fhir}
 
-location=$(curl -sS --fail-with-body -o /dev/null -w '%header{location}' -X POST "$base/Patient" \
+location=$(curl -sS --fail-with-body -H "Authorization: Bearer $token" -o /dev/null -w '%header{location}' -X POST "$base/Patient" \
   -H 'Content-Type: application/fhir+json' -d '{
   "resourceType": "Patient",
   "identifier": [{"system": "https://hob.example/mrn", "value": "1001"}],
@@ -14,7 +15,7 @@ location=$(curl -sS --fail-with-body -o /dev/null -w '%header{location}' -X POST
 patient=${location#"$base/"}
 patient=${patient%/_history/*}
 
-curl -sS --fail-with-body -o /dev/null -X PUT "$base/Observation/quickstart-weight" \
+curl -sS --fail-with-body -H "Authorization: Bearer $token" -o /dev/null -X PUT "$base/Observation/quickstart-weight" \
   -H 'Content-Type: application/fhir+json' -d '{
   "resourceType": "Observation",
   "id": "quickstart-weight",

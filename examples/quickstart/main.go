@@ -114,6 +114,7 @@ func call(method, url string, in, out any) error {
 		return err
 	}
 	req.Header.Set("Accept", "application/fhir+json")
+	req.Header.Set("Authorization", "Bearer "+os.Getenv("HOB_TOKEN")) // what hob token prints
 	if in != nil {
 		req.Header.Set("Content-Type", "application/fhir+json")
 		req.Header.Set("Prefer", "return=representation")
