@@ -55,7 +55,7 @@ func TestKeeping(t *testing.T) {
 		{"", []string{"client", "add", "app", "--redirect-uri=http://app.example/cb"}, 1, "use https"},
 		{"", []string{"client", "add", "mpi", "--secret", "--scope=system/Patient.cruds"}, 0, "client_secret"},
 		{"", []string{"client", "add", "warehouse", "--jwks=" + publicFile}, 0, "system/*.rs"},
-		{"", []string{"client", "add", "warehouse", "--jwks=" + privateFile}, 1, "JWKS"},
+		{"", []string{"client", "add", "warehouse", "--jwks=" + privateFile}, 1, "its jwks has no keys"},
 		{"", []string{"client", "add", "gone", "--secret"}, 0, ""},
 		{"", []string{"client", "remove", "gone"}, 0, ""},
 		{"", []string{"client", "remove", "gone"}, 1, "not found"},
