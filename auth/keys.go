@@ -35,7 +35,6 @@ type keys struct {
 	trouble  error         // of the last try
 	found    *discovery
 	refresh  bool // one goes on in the background
-	fetches  int
 	failures int
 }
 
@@ -152,7 +151,7 @@ func (k *keys) fetch(ctx context.Context) error {
 		defer k.mu.Unlock()
 		return nil
 	}
-	k.tried, k.fetches = k.clock(), k.fetches+1
+	k.tried = k.clock()
 	k.mu.Unlock()
 
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), fetchTime) // for all who wait, not for the first alone

@@ -139,3 +139,30 @@ func TestGrantJSON(t *testing.T) {
 		t.Errorf("read back as %+v (%v)", back, err)
 	}
 }
+
+func FuzzParseScope(f *testing.F) {
+	for _, word := range []string{"patient/Observation.rs?category=a&b=c", "user/*.*", "system/Patient.cruds", "openid", "patient/", "patient/*.rs?%zz"} {
+		f.Add(word, "patient/*.rs")
+	}
+	f.Fuzz(func(t *testing.T, one, other string) {
+		a, b := auth.ParseScopes(one), auth.ParseScopes(other)
+		if again := auth.ParseScopes(a.String()); again.String() != a.String() {
+			t.Errorf("%q is read again as %q", a, again)
+		}
+		if !a.Within(a) {
+			t.Errorf("%q is not within itself", a)
+		}
+		both := a.Intersect(b)
+		if !both.Within(a) || !both.Within(b) {
+			t.Errorf("%q, of %q and %q, is not within both", both, a, b)
+		}
+		for _, s := range a {
+			s.Display()
+			for _, part := range s.Split("Patient", "Goal") {
+				if !part.Within(s) {
+					t.Errorf("%q, a part of %q, is not within it", part, s)
+				}
+			}
+		}
+	})
+}
