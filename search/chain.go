@@ -41,11 +41,11 @@ func (a *ask) reach(name string, end leaf) (driver.Query, *fhirmap.Outcome) {
 
 // at is the ask moved one step on, to another type.
 func (a *ask) at(typ string) (*ask, *fhirmap.Outcome) {
-	if *a.steps++; *a.steps > a.options.MaxSteps {
+	if a.cost.steps++; a.cost.steps > a.options.MaxSteps {
 		return nil, a.fail(fhirmap.CodeNotSupported, "there are more than %d ways through the types that it may reach; name them, as in subject:Patient.name",
 			a.options.MaxSteps)
 	}
-	return &ask{edition: a.edition, schema: a.types[typ], name: a.name, terms: a.terms, depth: a.depth + 1, steps: a.steps}, nil
+	return &ask{edition: a.edition, schema: a.types[typ], name: a.name, terms: a.terms, depth: a.depth + 1, cost: a.cost}, nil
 }
 
 // follow asks of what a reference parameter refers to. Without a type all count that the parameter may refer to and that have what is
@@ -73,7 +73,7 @@ func (a *ask) follow(code, target string, of func(*ask) (driver.Query, *fhirmap.
 		to.quiet = a.quiet || len(types) > 1
 		where, err := of(to)
 		switch {
-		case err != nil && (*a.steps > a.options.MaxSteps || len(err.Issues) == 0 || err.Issues[0].Code == fhirmap.CodeTransient):
+		case err != nil && (a.cost.over(a.options) || len(err.Issues) == 0 || err.Issues[0].Code == fhirmap.CodeTransient):
 			return nil, err
 		case err != nil && to.absent:
 			unknown = err

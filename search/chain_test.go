@@ -1,6 +1,8 @@
 package search
 
 import (
+	"errors"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -131,6 +133,37 @@ func TestLenientChains(t *testing.T) {
 		s, err := c.Parse(typ, []Pair{{name, "x"}}, ParseOptions{Lenient: true})
 		if ignored != (err == nil) || ignored && (len(s.Ignored) != 1 || s.Where != nil) {
 			t.Errorf("%s: %v, want ignored %v", name, err, ignored)
+		}
+	}
+}
+
+// TestLookupBounds: what a short request multiplies to a great search is refused while it is read.
+func TestLookupBounds(t *testing.T) {
+	c := newCatalog(t)
+	many := make([]Concept, 10_000)
+	for i := range many {
+		many[i] = Concept{"http://s", strconv.Itoa(i)}
+	}
+	terms := Terms{Codes: func(string) ([]Concept, *fhirmap.Outcome) { return many, nil }}
+	for _, x := range []struct {
+		types []string
+		pair  Pair
+	}{
+		{[]string{"PlanDefinition"}, Pair{"depends-on", "a" + strings.Repeat(",a", 1999)}}, // an id of 145 types
+		{[]string{"Observation"}, Pair{"code:in", "v" + strings.Repeat(",v", 99)}},
+		{[]string{"Observation"}, Pair{"code:not-in", "v" + strings.Repeat(",v", 99)}},
+		{[]string{"Observation"}, Pair{"focus.identifier:in", "v"}}, // of any type
+		{fhirmap.ResourceTypes(), Pair{"_tag:in", "v"}},
+	} {
+		_, err := c.ParseTypes(x.types, []Pair{x.pair}, ParseOptions{Terms: terms, Lenient: true})
+		var o *fhirmap.Outcome
+		if !errors.As(err, &o) || o.Issues[0].Code != fhirmap.CodeTooLong || !strings.Contains(err.Error(), "500000 values") {
+			t.Errorf("%s of %d types: %v", x.pair.Name, len(x.types), err)
+		}
+	}
+	for range 3 { // each search has its own
+		if _, err := c.Parse("Observation", []Pair{{"code:in", "v" + strings.Repeat(",v", 29)}}, ParseOptions{Terms: terms}); err != nil {
+			t.Error(err)
 		}
 	}
 }

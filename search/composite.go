@@ -130,7 +130,7 @@ func (a *ask) join(j join, parts []string) (driver.Or, *fhirmap.Outcome) {
 		if parts[i] == "" {
 			return nil, a.bad("an empty part; write a value for each of the %d components", len(j))
 		}
-		part := &ask{edition: a.edition, schema: a.schema, param: c.param, name: a.name, terms: a.terms}
+		part := &ask{edition: a.edition, schema: a.schema, param: c.param, name: a.name, terms: a.terms, cost: a.cost}
 		var some anyOf
 		for _, src := range c.sources {
 			alternatives, err := c.param.kind.read(part, src, parts[i])
@@ -142,6 +142,9 @@ func (a *ask) join(j join, parts []string) (driver.Or, *fhirmap.Outcome) {
 		if c.outside {
 			outside = append(outside, some.query())
 			continue
+		}
+		if err := a.count(len(inside) * len(some)); err != nil {
+			return nil, err
 		}
 		var next anyOf
 		for _, left := range inside {

@@ -41,9 +41,26 @@ type ask struct {
 	terms  Terms
 	peers  []string // the types that are searched together
 	depth  int      // steps taken to other types
-	steps  *int     // ways tried by all of the search
+	cost   *cost    // of all of the search
 	quiet  bool     // others may have what this type has not: its error is not told
 	absent bool     // the type reached has no such parameter: a lenient search may ignore it
+}
+
+// cost is what a search has come to so far. Both grow by multiplication: types reached by chains, and values of each of them.
+type cost struct {
+	steps   int // ways tried through the types
+	lookups int // alternatives
+}
+
+func (c *cost) over(o Options) bool { return c.steps > o.MaxSteps || c.lookups > o.MaxLookups }
+
+// count adds alternatives to the cost.
+func (a *ask) count(lookups int) *fhirmap.Outcome {
+	if a.cost.lookups += lookups; a.cost.over(a.options) {
+		return a.fail(fhirmap.CodeTooLong, "the search comes to more than %d values to look up; give fewer, or smaller value sets, and name the types of what is referred to",
+			a.options.MaxLookups)
+	}
+	return nil
 }
 
 // bad is the error of a value; it names the parameter as it was written.
@@ -103,6 +120,9 @@ func each(read reading) func(*ask, string) (driver.Query, *fhirmap.Outcome) {
 		for _, src := range a.param.sources {
 			for _, v := range values {
 				some, err := read(a, src, v)
+				if err == nil {
+					err = a.count(len(some))
+				}
 				if err != nil {
 					return nil, err
 				}

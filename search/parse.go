@@ -19,6 +19,7 @@ type ParseOptions struct {
 	Terms   Terms // what :in, :not-in, :above and :below of tokens ask
 
 	peers []string // the types that are searched together; nil: one alone
+	cost  *cost    // of all of them
 }
 
 // Clause is what one parameter asks for.
@@ -59,15 +60,14 @@ func (c *edition) parse(typ string, pairs []Pair, o ParseOptions) (*Search, erro
 		return nil, fhirmap.Errorf(fhirmap.CodeNotSupported, "", "%q is no resource type of FHIR R4", typ)
 	}
 	if o.peers == nil {
-		o.peers = []string{typ}
+		o.peers, o.cost = []string{typ}, &cost{}
 	}
 	s := &Search{Type: typ, Count: c.options.DefaultCount}
 	var where driver.And
 	wrong := &fhirmap.Outcome{}
 	seen := map[string]bool{}
-	steps := 0
 	for _, p := range pairs {
-		a := &ask{edition: c, schema: schema, name: p.Name, terms: o.Terms, peers: o.peers, steps: &steps}
+		a := &ask{edition: c, schema: schema, name: p.Name, terms: o.Terms, peers: o.peers, cost: o.cost}
 		code, _, modified := strings.Cut(p.Name, ":")
 		if control := controls[code]; control != nil {
 			if modified && !slices.Contains(iterates, code) {

@@ -70,6 +70,7 @@ type Options struct {
 	MaxRows      int // index rows of one resource; 0: 50,000
 	MaxChain     int // resources that one parameter reaches through by chains and _has; 0: 8
 	MaxSteps     int // ways through the types that the chains of one search may take; 0: 5,000
+	MaxLookups   int // alternatives that one search may come to, by lists, value sets, chains and types; 0: 500,000
 
 	units *unitCache
 }
@@ -84,7 +85,7 @@ func (o Options) withDefaults() Options {
 	if o.CaseSensitive == nil {
 		o.CaseSensitive = caseSensitive()
 	}
-	o.CaseSensitive = slices.Sorted(slices.Values(o.CaseSensitive))
+	o.CaseSensitive = slices.Compact(slices.Sorted(slices.Values(o.CaseSensitive)))
 	o.Base = strings.TrimRight(o.Base, "/")
 	o.units = &unitCache{known: map[string]*unit{}}
 	for _, d := range []struct {
@@ -92,7 +93,7 @@ func (o Options) withDefaults() Options {
 		value int
 	}{
 		{&o.DefaultCount, 50}, {&o.MaxCount, 1000}, {&o.MaxValue, 64 << 10}, {&o.MaxOr, 2000}, {&o.MaxAnd, 100},
-		{&o.MaxSort, 10}, {&o.MaxRows, 50_000}, {&o.MaxChain, 8}, {&o.MaxSteps, 5000},
+		{&o.MaxSort, 10}, {&o.MaxRows, 50_000}, {&o.MaxChain, 8}, {&o.MaxSteps, 5000}, {&o.MaxLookups, 500_000},
 	} {
 		if *d.n <= 0 {
 			*d.n = d.value

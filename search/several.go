@@ -9,7 +9,7 @@ import (
 
 // several translates a search over several types: one Search for each, which differ only in the fields that their parameters read.
 func (c *edition) several(types []string, pairs []Pair, o ParseOptions) ([]*Search, error) {
-	o.peers = types
+	o.peers, o.cost = types, &cost{}
 	var ignored []string
 	out := make([]*Search, 0, len(types))
 	for i := 0; i < len(types); i++ {
@@ -24,7 +24,7 @@ func (c *edition) several(types []string, pairs []Pair, o ParseOptions) ([]*Sear
 			}
 		}
 		if len(ignored) > more && i > 0 { // what one type does not know counts for none
-			out, i = out[:0], -1
+			out, i, o.cost = out[:0], -1, &cost{}
 			pairs = slices.DeleteFunc(slices.Clone(pairs), func(p Pair) bool { return slices.Contains(ignored, p.Name) })
 			continue
 		}
