@@ -98,6 +98,19 @@ type entity struct {
 	version uint64
 	deed    storage.Action
 	query   string // of a search or a history, its values digested
+	more    int    // stands for so many others
+}
+
+// auditEntities is how many things one event lists; of more it says how many there are. A Bundle may be as large as the store takes, and its event
+// must not be what makes it too large.
+const auditEntities = 2000
+
+// listed leaves those that an event lists.
+func listed(all []entity) []entity {
+	if len(all) <= auditEntities {
+		return all
+	}
+	return append(all[:auditEntities:auditEntities], entity{more: len(all) - auditEntities})
 }
 
 // kept narrows an access so that no AuditEvent is changed.
@@ -132,6 +145,7 @@ func (a *Audit) note(tx *storage.Tx, r *Request, res *Response, entries []*entry
 			e.entities = append(e.entities, a.about(en.req, en.res))
 		}
 	}
+	e.entities = listed(e.entities)
 	d, err := a.draft(e)
 	if err != nil {
 		return err
@@ -177,6 +191,7 @@ func (a *Audit) tell(ctx context.Context, r *Request, res *Response, err error) 
 			e.entities = append(e.entities, a.about(en.req, nil))
 		}
 	}
+	e.entities = listed(e.entities)
 	if a.mode == AuditSync && err == nil && !e.write {
 		return a.write(ctx, []event{e})
 	}

@@ -108,6 +108,10 @@ func (e event) letter() string {
 }
 
 func (en entity) write(b *bundle) {
+	if en.more > 0 {
+		b.raw(`"description":"and ` + strconv.Itoa(en.more) + ` more"`)
+		return
+	}
 	if en.query != "" {
 		b.raw(`"role":{"system":"http://terminology.hl7.org/CodeSystem/object-role","code":"24","display":"Query"},"query":"`)
 		b.buf = base64.StdEncoding.AppendEncode(b.buf, []byte(en.query))

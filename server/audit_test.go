@@ -204,3 +204,18 @@ func TestAuditFailing(t *testing.T) {
 		t.Errorf("%d %s", out.status, out.body)
 	}
 }
+
+// TestAuditOfMany has a transaction of more than an event lists.
+func TestAuditOfMany(t *testing.T) {
+	f, _ := audited(t, server.AuditWrites)
+	var entries []string
+	for i := range 2003 {
+		entries = append(entries, put(patient(fmt.Sprintf("p%d", i), "x")))
+	}
+	f.do("POST", "/fhir", transaction(entries...), "Caller: dan").is(200)
+	got := f.events()
+	if len(got) != 1 || strings.Count(got[0], "Patient/") != 2000 {
+		t.Errorf("%d events, of which the first lists %d", len(got), strings.Count(got[0], "Patient/"))
+	}
+	f.do("GET", "/fhir/AuditEvent", "", "Caller: dan").is(200).says("and 3 more")
+}
