@@ -27,7 +27,11 @@ var demo []byte
 // demoRedirects are where the app for development sends users back to: one on the same machine, as examples/smart-app.
 var demoRedirects = []string{"http://127.0.0.1:8081/", "http://localhost:8081/"}
 
-const readyFor = 24 * time.Hour
+// The token that is ready: for all there is, and for the audit, which no * is about.
+const (
+	demoScope = "system/*.cruds system/AuditEvent.rs"
+	readyFor  = 24 * time.Hour
+)
 
 // develop is --auth dev: the embedded authorization server with people and an app to try it with, and a token that is ready. None of
 // these is stored, and the password is another at each start: nobody gets in by them when the store is used in earnest. The records are put
@@ -50,7 +54,7 @@ func develop(ctx context.Context, store *storage.Store, catalog *search.Catalog,
 		Store: store, Catalog: catalog, Base: u, Policy: policy, Log: log, Cost: 10,
 		Clients: []smart.Client{
 			{ID: "demo-app", Name: "Demo app", RedirectURIs: demoRedirects, Scope: smart.AppScope},
-			{ID: "demo-token", Secret: rand.Text(), Scope: "system/*.cruds"}, // of the token that is ready: it ends with this client
+			{ID: "demo-token", Secret: rand.Text(), Scope: demoScope}, // of the token that is ready: it ends with this client
 		},
 		Users: []smart.User{
 			{Name: "ada", Display: "Ada Lovelace", FHIRUser: "Patient/demo-ada", Password: password},
@@ -64,7 +68,7 @@ func develop(ctx context.Context, store *storage.Store, catalog *search.Catalog,
 		return access{}, err
 	}
 	d := ready{Base: base, Expires: time.Now().Add(readyFor), Password: password}
-	if d.Token, err = a.server.Mint(ctx, "demo-token", auth.ParseScopes("system/*.cruds"), readyFor); err != nil {
+	if d.Token, err = a.server.Mint(ctx, "demo-token", auth.ParseScopes(demoScope), readyFor); err != nil {
 		return access{}, err
 	}
 	if err := d.write(); err != nil {
