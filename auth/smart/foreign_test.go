@@ -2,14 +2,12 @@ package smart_test
 
 import (
 	"net/http"
-	"net/http/httptest"
 	"net/url"
 	"testing"
 	"time"
 
 	"github.com/hob-fhir/hob/auth"
 	"github.com/hob-fhir/hob/auth/smart"
-	"github.com/hob-fhir/hob/server"
 )
 
 // TestSecondHob lets callers of one server into another, which knows the first by its discovery and its published keys alone: across a
@@ -17,45 +15,9 @@ import (
 func TestSecondHob(t *testing.T) {
 	first := open(t, func(c *smart.Config) { c.Lifetimes.Key = 2 * time.Hour })
 	second := open(t, nil)
-	policy, err := auth.NewPolicy(catalog(), auth.Rules{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	serve := func(i auth.Issuer) string {
-		t.Helper()
-		v, err := auth.NewVerifier([]auth.Issuer{i}, auth.Options{Clock: first.now})
-		if err != nil {
-			t.Fatal(err)
-		}
-		h := server.New(server.Config{
-			Store: second.store, Catalog: catalog(),
-			Caller: func(r *http.Request) (server.Caller, error) {
-				token, err := auth.Bearer(r)
-				if err != nil {
-					return server.Caller{}, err
-				}
-				g, err := v.Verify(r.Context(), token)
-				if err != nil {
-					return server.Caller{}, err
-				}
-				a, err := policy.Access(g)
-				return server.Caller{Access: a, Subject: g.Caller(), Grant: g}, err
-			},
-		})
-		web := httptest.NewServer(h)
-		t.Cleanup(web.Close)
-		return web.URL + "/fhir"
-	}
-	base := serve(auth.Issuer{URL: first.base, Audiences: []string{first.base}})
-	strict := serve(auth.Issuer{URL: first.base, Audiences: []string{"https://third.example/fhir"}})
-	read := func(base, path, token string) int {
-		t.Helper()
-		r, err := http.NewRequest(http.MethodGet, base+path, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return first.send(r, "Authorization: Bearer "+token).status
-	}
+	base := first.api(second.store, auth.Issuer{URL: first.base, Audiences: []string{first.base}})
+	strict := first.api(second.store, auth.Issuer{URL: first.base, Audiences: []string{"https://third.example/fhir"}})
+	read := func(base, path, token string) int { return first.ask(base, path, token).status }
 
 	a := first.tokens("ada", "app", "openid offline_access launch/patient patient/*.rs")
 	for path, want := range map[string]int{"/Patient/ada": http.StatusOK, "/Patient/bob": http.StatusNotFound, "/Patient": http.StatusOK} {
