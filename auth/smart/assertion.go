@@ -24,7 +24,7 @@ const (
 	maxJTI        = 256
 )
 
-// Algorithms are those that clients may sign assertions with.
+// assertionAlgorithms are those that clients may sign assertions with.
 var assertionAlgorithms = []jose.SignatureAlgorithm{jose.RS384, jose.ES384}
 
 // asserted returns the client that an assertion proves (RFC 7523 section 3). id is the client_id beside it, which may be absent.

@@ -6,7 +6,6 @@ import (
 	"html/template"
 	"net/http"
 	"net/url"
-	"strings"
 )
 
 //go:embed pages
@@ -97,6 +96,6 @@ func style(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Type", "text/css; charset=utf-8")
-	w.Header().Set("Cache-Control", "public, max-age="+strings.TrimSpace("3600"))
+	w.Header().Set("Cache-Control", "public, max-age=3600")
 	w.Write(b)
 }
