@@ -129,10 +129,6 @@ type qualification struct {
 	Code concept `json:"code"`
 }
 
-type concept struct {
-	Text string `json:"text,omitempty"`
-}
-
 type sourced struct {
 	Source string `json:"source"`
 }

@@ -81,6 +81,11 @@ func (r *remote) one(ctx context.Context, it *item) error {
 			}
 		}
 	}
+	return r.post(ctx, it, method, path)
+}
+
+// post sends an item until the server has taken or refused it.
+func (r *remote) post(ctx context.Context, it *item, method, path string) error {
 	for try := 0; ; try++ {
 		status, after, body, err := r.send(ctx, method, path, it.data)
 		switch {
@@ -91,7 +96,7 @@ func (r *remote) one(ctx context.Context, it *item) error {
 		case status == http.StatusInsufficientStorage:
 			return fmt.Errorf("the server's disk is full: %w", answered(status, body))
 		case status == http.StatusUnauthorized:
-			return fmt.Errorf("the server wants to know who is asking: %w", answered(status, body))
+			return fmt.Errorf("the server wants to know who is asking, give it a --token: %w", answered(status, body))
 		case status == http.StatusGatewayTimeout && try == 3:
 			it.refused = answered(status, body) // too much for the server's deadline
 			return nil

@@ -12,6 +12,8 @@ type target interface {
 	// load takes items in their order and notes in each that is refused why. An error means that the run cannot go on; the items are
 	// in doubt then.
 	load(ctx context.Context, items []*item) error
+	// whole takes items all or none, in one transaction. Those that are there already, equal, are left as they are; written counts the others.
+	whole(ctx context.Context, items []*item) (written int, err error)
 	batch() int // how many items at once
 	workers() int
 	close() error
