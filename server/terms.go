@@ -259,6 +259,9 @@ func (t *terms) ofSystem(name string, p valueSetPart) ([]search.Concept, error) 
 	if cs == nil {
 		return nil, fhirmap.Errorf(fhirmap.CodeValue, "", "the value set %s selects from the code system %s, which is not stored here", clip(name), clip(system))
 	}
+	if err := cs.whole(); err != nil {
+		return nil, err
+	}
 	codes := cs.codes()
 	for _, f := range p.Filter {
 		kept, err := cs.filter(f)
@@ -281,6 +284,9 @@ func (t *terms) related(c search.Concept, of func(*codeSystem, string) []string)
 	}
 	if cs == nil {
 		return nil, fhirmap.Errorf(fhirmap.CodeValue, "", "the code system %s is not stored here, so what is above or below a code of it is not known", clip(c.System))
+	}
+	if err := cs.whole(); err != nil {
+		return nil, err
 	}
 	if cs.byCode[c.Code] == nil {
 		return nil, fhirmap.Errorf(fhirmap.CodeValue, "", "the code system %s has no code %q", clip(c.System), clip(c.Code))

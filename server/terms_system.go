@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/hob-fhir/hob/fhirmap"
 )
 
 // read lists the concepts and what stands above each: where the concepts are nested, and by the properties parent and child, which
@@ -32,6 +34,15 @@ func (s *codeSystem) read(list []codeSystemConcept, parent string) {
 		}
 		s.read(c.Concept, c.Code)
 	}
+}
+
+// whole refuses to tell by a part of a code system what is above or below a code of it.
+func (s *codeSystem) whole() error {
+	if s.Content == "complete" {
+		return nil
+	}
+	return fhirmap.Errorf(fhirmap.CodeValue, "", "the code system %s is stored here, but not the whole of it (content is %s), so what is above or below a code of it is not known",
+		clip(s.URL), s.Content)
 }
 
 func (s *codeSystem) link(code, parent string) {
