@@ -177,9 +177,21 @@ func (p *parameter) refersBy(typ string) []string {
 // resource within a Bundle is not stored by itself: neither leads to a stored resource.
 func (p *parameter) followed() bool {
 	return slices.ContainsFunc(p.atoms, func(a atom) bool {
-		typ := a.selects()
-		return typ == "" || typ == "Reference"
+		types := a.types()
+		return types == nil || slices.Contains(types, "Reference") || slices.Contains(types, "Extension")
 	})
+}
+
+// types lists the FHIR types that an atom may select, several of a choice; nil if that is not plain to see.
+func (a atom) types() []string {
+	if typ := a.selects(); typ != "" {
+		return []string{typ}
+	}
+	if m := leadingName.FindStringSubmatch(a.text); m != nil {
+		types, _, _ := reached(m[1], a.text) // what leads nowhere selects nothing
+		return types
+	}
+	return nil
 }
 
 // selects returns the FHIR type of what an atom selects, "" if that is not plain to see.

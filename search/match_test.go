@@ -146,6 +146,12 @@ func TestMatch(t *testing.T) {
 		{"reference elsewhere", `{'resourceType':'Observation','subject':{'reference':'https://other.example/Patient/p1/_history/1'},'focus':[{'reference':'urn:uuid:5'}]}`, `
 			+ subject=https://other.example/Patient/p1 patient=https://other.example/Patient/p1 focus=urn:uuid:5 patient:missing=false subject:missing=false
 			- subject=p1 patient=p1 patient=Patient/p1 patient=https://other.example/Patient/p2`},
+		{"canonical that is an address here, of a choice", `{'resourceType':'PlanDefinition','status':'draft','action':[{'definitionCanonical':'ActivityDefinition/a|2'}]}`, `
+			+ definition=ActivityDefinition/a definition=https://hob.example/fhir/ActivityDefinition/a\|2 definition:ActivityDefinition=a definition=a
+			- definition=PlanDefinition/a definition=ActivityDefinition/a\|1 definition=ActivityDefinition/b`},
+		{"uri that is an address here", `{'resourceType':'ConceptMap','status':'draft','sourceUri':'https://hob.example/fhir/ValueSet/v'}`, `
+			+ source-uri=ValueSet/v source-uri=v source-uri=https://hob.example/fhir/ValueSet/v
+			- source-uri=ValueSet/w source-uri=https://hob.example/fhir/ValueSet`},
 		{"canonical", `{'resourceType':'CarePlan','instantiatesCanonical':['http://x.org/PlanDefinition/1|2.0'],'instantiatesUri':['http://u']}`, `
 			+ instantiates-canonical=http://x.org/PlanDefinition/1 instantiates-canonical=http://x.org/PlanDefinition/1\|2.0 instantiates-uri=http://u
 			- instantiates-canonical=http://x.org/PlanDefinition/1\|2 instantiates-canonical=http://x.org/PlanDefinition instantiates-uri=http://u/ instantiates-uri=http://U`},

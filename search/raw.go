@@ -346,6 +346,8 @@ func (a *rawAsk) reference() (driver.Query, *fhirmap.Outcome) {
 		for _, v := range a.Values {
 			k, local := a.local(v)
 			switch {
+			case a.param.addresses():
+				some = append(some, one(src.field, driver.EQUAL, driver.Point(urlBytes(v))))
 			case local && !src.rest && (src.only == "" || src.only == k.Type):
 				some = append(some, one(src.field, driver.EQUAL, driver.Point(k.Ref())))
 			case !local && src.only == "":

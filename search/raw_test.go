@@ -47,6 +47,21 @@ func TestRawOfCustom(t *testing.T) {
 	}
 }
 
+// TestRawAddresses: a canonical is compared as it is written, though it be the address of a resource here.
+func TestRawAddresses(t *testing.T) {
+	c := newCatalog(t)
+	rows := rowsOf(t, c, resource(t, `{'resourceType':'QuestionnaireResponse','status':'completed','questionnaire':'Questionnaire/q'}`))
+	for value, want := range map[string]bool{"Questionnaire/q": true, "https://hob.example/fhir/Questionnaire/q": false, "Questionnaire/r": false} {
+		q, err := c.Lookups("QuestionnaireResponse", []Lookup{{"questionnaire", driver.EQUAL, []string{value}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := driver.Match(driver.Key{Type: "QuestionnaireResponse", ID: "x"}, rows, q.Where, alone{}); got != want {
+			t.Errorf("questionnaire EQUAL %s holds %v", value, got)
+		}
+	}
+}
+
 func TestRawLimits(t *testing.T) {
 	c, err := NewCatalog(r4.SearchParameters, Options{MaxAnd: 2, MaxOr: 3, MaxValue: 10})
 	if err != nil {

@@ -98,7 +98,7 @@ func (c *edition) local(s string) (driver.Key, bool) {
 func referenceIs(a *ask, src source, value string) (anyOf, *fhirmap.Outcome) {
 	v := unescape(value)
 	at, version := v, ""
-	if a.param.canonical() {
+	if a.param.addresses() {
 		at, version, _ = strings.Cut(v, "|")
 	}
 	k, local := a.local(at)
@@ -114,7 +114,7 @@ func referenceIs(a *ask, src source, value string) (anyOf, *fhirmap.Outcome) {
 	case !strings.Contains(v, ":") && strings.Count(v, "/") == 1:
 		return nil, a.bad("%q names no resource type of FHIR R4", v)
 	}
-	if local && a.param.canonical() {
+	if local && a.param.addresses() {
 		return a.canonicalOf(src, k, version), nil
 	}
 	if local {
@@ -136,7 +136,7 @@ func referenceIs(a *ask, src source, value string) (anyOf, *fhirmap.Outcome) {
 	return some, nil
 }
 
-// canonicalOf asks for canonicals that are the address of a resource of this server, in a version or in any. A row has a canonical as it was
+// canonicalOf asks for canonicals or uris that are the address of a resource of this server, in a version or in any. A row has a canonical as it was
 // written: relative, or absolute below the base.
 func (a *ask) canonicalOf(src source, k driver.Key, version string) anyOf {
 	var some anyOf
@@ -192,6 +192,15 @@ func (p *parameter) hierarchical() bool {
 // canonical reports whether all that the parameter selects are canonicals.
 func (p *parameter) canonical() bool {
 	return len(p.atoms) > 0 && !slices.ContainsFunc(p.atoms, func(a atom) bool { return a.selects() != "canonical" })
+}
+
+// addresses reports whether all that the parameter selects are URLs: a canonical or uri that is the address of a resource here is not the
+// reference to it, and its row is the URL.
+func (p *parameter) addresses() bool {
+	return len(p.atoms) > 0 && !slices.ContainsFunc(p.atoms, func(a atom) bool {
+		types := a.types()
+		return types == nil || slices.ContainsFunc(types, func(typ string) bool { return uris.rows[typ] == nil })
+	})
 }
 
 func referenceBelow(a *ask, src source, value string) (anyOf, *fhirmap.Outcome) {
