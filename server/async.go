@@ -13,8 +13,8 @@ import (
 	"github.com/hob-fhir/hob/storage/driver"
 )
 
-// job is a Bundle that is processed while its client does something else (Prefer: respond-async): what is kept of it, under an id that
-// cannot be guessed.
+// job is a Bundle that is processed while its client does something else (Prefer: respond-async), or an operation whose work takes long
+// (Operation.Later): what is kept of it, under an id that cannot be guessed.
 type job struct {
 	Subject string    // who asked; nobody else is told of it
 	Lease   time.Time // it is under way as long as this lies ahead
@@ -48,12 +48,37 @@ func (x *async) exchange(ctx context.Context, a storage.Access, r *Request) (*Re
 	if !prefers(r.Header, "respond-async") {
 		return x.bundles.exchange(ctx, a, r)
 	}
+	mine := *r
+	mine.Header = r.Header.Clone()
+	mine.Header.Del("Prefer")
+	for _, p := range []string{"return", "handling"} {
+		if v := preferred(r.Header, p); v != "" {
+			mine.Header.Add("Prefer", p+"="+v)
+		}
+	}
+	return x.begin(ctx, &mine, func(ctx context.Context) (*Response, error) { return x.bundles.exchange(ctx, a, &mine) })
+}
+
+// later makes an exchange of an operation's Later.
+func (x *async) later(op func(context.Context, storage.Access, *Request) (Work, error)) func(context.Context, storage.Access, *Request) (*Response, error) {
+	return func(ctx context.Context, a storage.Access, r *Request) (*Response, error) {
+		work, err := op(ctx, a, r)
+		if err != nil {
+			return nil, err
+		}
+		mine := *r
+		return x.begin(ctx, &mine, work)
+	}
+}
+
+// begin sets work going and answers where its answer will be.
+func (x *async) begin(ctx context.Context, r *Request, work Work) (*Response, error) {
 	select {
 	case x.slots <- struct{}{}:
 	default:
-		return nil, fhirmap.Errorf(fhirmap.CodeThrottled, "", "%d Bundles are processed in the background, which are all that may; try again", cap(x.slots))
+		return nil, fhirmap.Errorf(fhirmap.CodeThrottled, "", "%d requests are processed in the background, which are all that may; try again", cap(x.slots))
 	}
-	id, err := x.start(ctx, a, r)
+	id, err := x.start(ctx, r, work)
 	if err != nil {
 		<-x.slots
 		return nil, err
@@ -62,7 +87,7 @@ func (x *async) exchange(ctx context.Context, a storage.Access, r *Request) (*Re
 }
 
 // start notes a job and sets it going.
-func (x *async) start(ctx context.Context, a storage.Access, r *Request) (string, error) {
+func (x *async) start(ctx context.Context, r *Request, work Work) (string, error) {
 	id, err := x.Store.NewID()
 	if err != nil {
 		return "", err
@@ -83,14 +108,6 @@ func (x *async) start(ctx context.Context, a storage.Access, r *Request) (string
 	x.mu.Lock()
 	x.cancels[id] = cancel
 	x.mu.Unlock()
-	mine := *r
-	mine.Header = r.Header.Clone()
-	mine.Header.Del("Prefer")
-	for _, p := range []string{"return", "handling"} {
-		if v := preferred(r.Header, p); v != "" {
-			mine.Header.Add("Prefer", p+"="+v)
-		}
-	}
 	go func() {
 		defer func() {
 			cancel()
@@ -100,7 +117,7 @@ func (x *async) start(ctx context.Context, a storage.Access, r *Request) (string
 			<-x.slots
 		}()
 		done := make(chan *Response, 1)
-		go func() { done <- x.process(own, a, &mine) }()
+		go func() { done <- x.process(own, r, work) }()
 		renew := time.NewTicker(lease / 3)
 		defer renew.Stop()
 		stop := x.Done
@@ -128,31 +145,31 @@ func (x *async) start(ctx context.Context, a storage.Access, r *Request) (string
 func (x *async) keep(ctx context.Context, j *job, save func(context.Context) error) {
 	err := save(ctx)
 	if errors.Is(err, driver.ErrTooLarge) {
-		refused, _ := explain(fhirmap.Errorf(fhirmap.CodeTooLong, "", "the Bundle was processed, but the answer of %d bytes is too long to be kept", len(j.Body)))
+		refused, _ := explain(fhirmap.Errorf(fhirmap.CodeTooLong, "", "the request was processed, but its answer of %d bytes is too long to be kept", len(j.Body)))
 		j.Status, j.Body = refused.status, refused.outcome.JSON()
 		err = save(ctx)
 	}
 	if err != nil && !errors.Is(err, driver.ErrConflict) {
-		x.Log.Error("the answer of a background Bundle is lost", "error", err)
+		x.Log.Error("the answer of a background request is lost", "error", err)
 	}
 }
 
-// process answers a Bundle, whatever happens.
-func (x *async) process(ctx context.Context, a storage.Access, r *Request) (res *Response) {
+// process answers a request, whatever happens.
+func (x *async) process(ctx context.Context, r *Request, work Work) (res *Response) {
 	defer func() {
 		if p := recover(); p != nil {
 			x.Log.Error("panic", "route", "_async", "panic", panicked(p), "stack", string(debug.Stack()))
 			res = &Response{Status: http.StatusInternalServerError, Body: ownFault().outcome.JSON()}
 		}
 	}()
-	res, err := x.bundles.exchange(ctx, a, r)
+	res, err := work(ctx)
 	x.Audit.tell(ctx, r, res, err) // nobody waits for the answer, so none can be held back
 	if err == nil {
 		return res
 	}
 	refused, unknown := explain(err)
 	if unknown {
-		x.Log.Error("background Bundle", "error", err)
+		x.Log.Error("background request", "error", err)
 	}
 	return &Response{Status: refused.status, Body: refused.outcome.JSON()}
 }
@@ -164,7 +181,7 @@ func (x *async) load(tx *storage.Tx, r *Request) (job, error) {
 		err = driver.ErrNotFound
 	}
 	if errors.Is(err, driver.ErrNotFound) {
-		err = refuse(http.StatusNotFound, fhirmap.CodeNotFound, "no Bundle is processed under %s, or its answer is no longer kept", clip(r.ID))
+		err = refuse(http.StatusNotFound, fhirmap.CodeNotFound, "no request is processed under %s, or its answer is no longer kept", clip(r.ID))
 	}
 	return j, err
 }
@@ -183,7 +200,7 @@ func (x *async) status(ctx context.Context, _ storage.Access, r *Request) (*Resp
 		return &Response{Status: j.Status, Body: j.Body}, nil
 	case j.Lease.Before(x.Clock()):
 		return nil, refuse(http.StatusInternalServerError, fhirmap.CodeException,
-			"the server stopped while it processed the Bundle; of a transaction all was done or nothing: look before you send it again")
+			"the server stopped while it processed the request; of a transaction all was done or nothing: look before you send it again")
 	}
 	return &Response{Status: http.StatusAccepted, Header: [][2]string{{"Retry-After", "1"}, {"X-Progress", "under way"}}}, nil
 }

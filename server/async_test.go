@@ -1,11 +1,13 @@
 package server_test
 
 import (
+	"context"
 	"net/http"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/hob-fhir/hob/fhirmap"
 	"github.com/hob-fhir/hob/server"
 	"github.com/hob-fhir/hob/storage"
 )
@@ -82,4 +84,45 @@ func TestAsyncCancelled(t *testing.T) {
 	if n := *f.do("GET", "/fhir/Patient?_summary=count", "").is(200).set().Total; n%1000 != 0 {
 		t.Errorf("a cancelled transaction left %d of its 1000 resources", n)
 	}
+}
+
+// TestLater asks for an operation whose work takes long.
+func TestLater(t *testing.T) {
+	stopped := make(chan struct{})
+	f := open(t, func(c *server.Config) {
+		c.Clock = time.Now
+		c.Operations = []server.Operation{{Name: "slow", Definition: "urn:x:slow", On: server.System, Later: func(_ context.Context, _ storage.Access, r *server.Request) (server.Work, error) {
+			if len(r.Body) == 0 {
+				return nil, fhirmap.Errorf(fhirmap.CodeRequired, "", "the body is missing")
+			}
+			what := string(r.Body)
+			return func(ctx context.Context) (*server.Response, error) {
+				switch {
+				case strings.Contains(what, "for ever"):
+					<-ctx.Done()
+					close(stopped)
+					return nil, ctx.Err()
+				case strings.Contains(what, "badly"):
+					return nil, fhirmap.Errorf(fhirmap.CodeBusinessRule, "", "it went badly")
+				case strings.Contains(what, "panic"):
+					panic("as asked")
+				}
+				return &server.Response{Status: 200, Body: r.Body}, nil
+			}, nil
+		}}}
+	})
+	ask := func(how string) *answer {
+		return f.do("POST", "/fhir/$slow", `{"resourceType":"Parameters","id":"`+how+`"}`)
+	}
+	f.do("POST", "/fhir/$slow", "").fails(400, "required", "the body is missing")
+	if a := f.settled(ask("well").place()).is(200); !strings.Contains(a.body, "well") {
+		t.Errorf("the answer is %s", a.body)
+	}
+	f.settled(ask("badly").place()).fails(422, "business-rule", "it went badly")
+	f.settled(ask("panic").place()).is(500)
+	at := ask("for ever").place()
+	f.do("GET", at, "").is(202)
+	f.do("DELETE", at, "").is(202)
+	<-stopped
+	f.do("GET", at, "").is(404)
 }

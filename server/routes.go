@@ -22,7 +22,7 @@ const (
 	Instance
 )
 
-// Operation is an interaction with a name, asked for as $name (R4 section 3.2). Exactly one of Do and Prepare is set: one that
+// Operation is an interaction with a name, asked for as $name (R4 section 3.2). Exactly one of Do, Prepare and Later is set: one that
 // only reads may be asked for by GET too, one that writes by POST only.
 type Operation struct {
 	Name       string // without the $
@@ -31,7 +31,14 @@ type Operation struct {
 	Types      []string // that have it at type and instance level; none: every type
 	Do         Interaction
 	Prepare    Preparation
+
+	// Later is of what takes long: it checks the request, on its own transactions, and returns the work. The answer is a 202 then; the place in
+	// Content-Location tells how it stands, as of a Bundle with Prefer: respond-async, and a DELETE of it ends the context of the work.
+	Later func(context.Context, storage.Access, *Request) (Work, error)
 }
+
+// Work is done in the background. What it returns is what its place answers from then on.
+type Work func(context.Context) (*Response, error)
 
 // content says what the body of a request is.
 type content uint8
@@ -96,13 +103,13 @@ func table(c *Config, p *pages) []route {
 	}
 	all := append(rest, route{level: System, method: "GET", path: "/metadata", open: true, do: capabilities(c, rest)})
 	all = append(all, indexingRoutes(c)...)
-	all = append(all, operations(c.Operations)...)
+	all = append(all, operations(c.Operations, x)...)
 	b.routes = all
 	return all
 }
 
 // operations turns the table of operations into routes.
-func operations(ops []Operation) []route {
+func operations(ops []Operation, x *async) []route {
 	var out []route
 	for _, op := range ops {
 		for _, l := range []struct {
@@ -114,6 +121,9 @@ func operations(ops []Operation) []route {
 			}
 			r := route{
 				level: l.level, method: "POST", path: l.path + op.Name, content: resource, types: op.Types, do: op.Do, prepare: op.Prepare,
+			}
+			if op.Later != nil {
+				r.exchange = x.later(op.Later)
 			}
 			out = append(out, r)
 			if op.Do != nil {
