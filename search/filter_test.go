@@ -58,8 +58,17 @@ func TestFilter(t *testing.T) {
 		{"ValueSet", `url eq http://x`, `url IN ("http://x", "http://x|"…)`},
 		{"ValueSet", `url ne http://x`, `Or(url LT "http://x", url GTE "http://x}", url EQUAL ["http://x|", "http://x|"))`},
 		{"ValueSet", `url ne http://x|1`, `Or(url LT "http://x|1", url GT "http://x|1")`},
+		{"Observation", `code in http://example.org/vs`, `code EQUAL "x|http://example.org/vs|"`},
+		{"Observation", `code in http://example.org/a,b`, `code EQUAL "x|http://example.org/a,b|"`},
+		{"Observation", `code ni http://example.org/vs`, `Not(code EQUAL "x|http://example.org/vs|")`},
+		{"Observation", `subject:Patient.gender ni ValueSet/v`, `Refers(subject to Patient: Not(Or()))`},
+		{"Observation", `code ss http://example.org/cs|a`, `code EQUAL "a|http://example.org/cs|"`},
+		{"Observation", `code sb http://example.org/cs|a`, `code EQUAL "a|http://example.org/cs|"`},
+		{"ValueSet", `url ss http://x/y`, `url EQUAL "http://x/y"…`},
+		{"ValueSet", `url sb http://x/y`, `url IN ("http://x/y", "http://x/", "http://x")`},
+		{"QuestionnaireResponse", `questionnaire ss http://x|1`, `questionnaire IN ("http://x|1|", "http://x|1."…)`},
 	} {
-		s, err := c.Parse(x.typ, []Pair{{"_filter", x.filter}}, ParseOptions{})
+		s, err := c.Parse(x.typ, []Pair{{"_filter", x.filter}}, ParseOptions{Terms: itself})
 		got := ""
 		if err == nil {
 			got = c.Explain(x.typ, s.Where)
@@ -131,6 +140,12 @@ func TestFilterRefused(t *testing.T) {
 		{`gender re x`, fhirmap.CodeNotSupported, "token"},
 		{`gender po 2000`, fhirmap.CodeNotSupported, "token"},
 		{`birthdate ss x`, fhirmap.CodeNotSupported, "date"},
+		{`birthdate sb x`, fhirmap.CodeNotSupported, "date"},
+		{`family in x`, fhirmap.CodeNotSupported, "family of Patient is a string, which in does not compare"},
+		{`family ni x`, fhirmap.CodeNotSupported, "which ni does not compare"},
+		{`general-practitioner ss Practitioner/x`, fhirmap.CodeNotSupported, "which ss does not compare"},
+		{`gender in x`, fhirmap.CodeNotSupported, "value sets are not to be had here"},
+		{`gender ss male`, fhirmap.CodeNotSupported, "code systems are not to be had here"},
 		{`_id co x`, fhirmap.CodeNotSupported, "token"},
 		{`birthdate eq x`, fhirmap.CodeValue, "no date such as"},
 		{`birthdate eq gt2000`, fhirmap.CodeValue, "no date such as"},

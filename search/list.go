@@ -7,7 +7,8 @@ import (
 	"github.com/hob-fhir/hob/storage/driver"
 )
 
-// listIs is _list: the resources that an entry of a stored List refers to (R4 3.1.1.5.6). What an entry says beside its item does not count.
+// listIs is _list: the resources that an entry of a stored List refers to (R4 3.1.1.5.6). What an entry says beside its item does not count:
+// only in a list of changes may it be deleted (R4 List, lst-2), and what was taken away is a part of what such a list tells.
 func listIs(a *ask, value string) (driver.Query, *fhirmap.Outcome) {
 	values, err := a.list(value)
 	if err != nil {

@@ -117,6 +117,14 @@ func TestForgotten(t *testing.T) {
 			},
 		},
 		{
+			name: "a list finds what its entries name, one of changes what was taken away too",
+			stored: []string{
+				patient("p", "x"), patient("q", "x"), patient("r", "x"),
+				`{'resourceType':'List','id':'l','status':'current','mode':'changes','entry':[{'item':{'reference':'Patient/p'}},{'deleted':true,'item':{'reference':'Patient/q'}}]}`,
+			},
+			asked: map[string]string{"Patient?_list=l": "p q", "Patient?_list=none": "", "Observation?_list=l": ""},
+		},
+		{
 			name: "the index is in normal form, the body never",
 			stored: []string{
 				observation("o", `'code':{'text':'x'},'subject':{'reference':'http://hob.test/fhir/Patient/p'},'valueQuantity':{'value':1.50,'unit':'KG'}`), patient("p", "MÜLLER"),
