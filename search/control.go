@@ -18,30 +18,38 @@ const (
 	TotalAccurate Total = "accurate"
 )
 
-// control reads a parameter that shapes the result rather than choosing it (R4 3.1.1.5). It returns the value that it
-// understood, "" if nothing of it.
-type control func(s *Search, a *ask, value string, o ParseOptions) (string, *fhirmap.Outcome)
-
-var controls = map[string]control{
-	"_count":      countControl,
-	"_sort":       sortControl,
-	"_total":      totalControl,
-	"_summary":    summaryControl,
-	"_elements":   elementsControl,
-	"_include":    includeControl,
-	"_revinclude": includeControl,
-	"_format":     acceptControl,
-	"_pretty":     acceptControl,
+// control is a parameter that shapes the result rather than choosing it (R4 3.1.1.5).
+type control struct {
+	name    string
+	does    string // in the page docs/search.md
+	example string
+	repeats bool // it may be given more than once
+	iterate bool // it takes the modifier :iterate
+	// read returns the value that it understood, "" if nothing of it.
+	read func(s *Search, a *ask, value string, o ParseOptions) (string, *fhirmap.Outcome)
 }
 
-// repeats are the controls that may be given more than once.
-var repeats = []string{"_sort", "_include", "_revinclude"}
+var controls = []control{
+	{name: "_count", does: "hits of a page; a larger number than allowed is the largest allowed; 0 asks for the total alone", example: "10", read: countControl},
+	{name: "_sort", does: "codes of parameters that stand in one field, the later ones for what the earlier leave equal, descending after a -; what has no value is last",
+		example: "-date,_id", repeats: true, read: sortControl},
+	{name: "_total", does: "accurate: counted exactly, whatever it costs; estimate and nothing: told exactly where it costs little; none: left out", example: "accurate", read: totalControl},
+	{name: "_summary", does: "true, text, data: parts of each resource; count: the total alone; false", example: "true", read: summaryControl},
+	{name: "_elements", does: "the elements of each hit that are shown, beside those that must be", example: "status,code", read: elementsControl},
+	{name: "_include", does: "what the hits refer to: type:parameter, type:parameter:target, type:* or *; with :iterate also of what was included",
+		example: "Observation:subject", repeats: true, iterate: true, read: includeControl},
+	{name: "_revinclude", does: "what refers to the hits, written as in _include", example: "Provenance:target", repeats: true, iterate: true, read: includeControl},
+	{name: "_format", does: "the media type of the answer, as the header Accept", example: "json", read: acceptControl},
+	{name: "_pretty", does: "true: the answer is indented", example: "true", read: acceptControl},
+}
 
-// iterates are the controls that take a modifier.
-var iterates = []string{"_include", "_revinclude"}
-
-func controlNames() []string {
-	return []string{"_count", "_sort", "_total", "_summary", "_elements", "_include", "_revinclude", "_format", "_pretty"}
+// controlOf returns the control of a name, nil if it is none.
+func controlOf(name string) *control {
+	i := slices.IndexFunc(controls, func(c control) bool { return c.name == name })
+	if i < 0 {
+		return nil
+	}
+	return &controls[i]
 }
 
 // acceptControl takes what the server itself answers to.

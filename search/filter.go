@@ -2,7 +2,6 @@ package search
 
 import (
 	"bytes"
-	"maps"
 	"slices"
 	"strings"
 
@@ -95,44 +94,79 @@ func (a *ask) relation(f *filter, name string) (driver.Query, *fhirmap.Outcome) 
 	if strings.IndexByte(f.value, 0) >= 0 {
 		return nil, a.bad("a zero byte; FHIR has none in any value")
 	}
-	return filterOps()[f.op](a, f.value)
+	return filterOpOf(f.op).query(a, f.value)
+}
+
+// filterOp is an operator of _filter.
+type filterOp struct {
+	name    string
+	holds   string // when some value stands in the relation, in the page docs/search.md
+	example string // a comparison of a type, after its name and a blank
+	query   func(*ask, string) (driver.Query, *fhirmap.Outcome)
 }
 
 // filterOps is the table of operators (R4 search_filter.html, operations).
-func filterOps() map[string]func(*ask, string) (driver.Query, *fhirmap.Outcome) {
-	ops := map[string]func(*ask, string) (driver.Query, *fhirmap.Outcome){
-		"eq": filterEqual,
-		"ne": filterUnequal,
-		"co": filterText("co", func(b []byte) (driver.Op, driver.Value) { return driver.LIKE, driver.Point(b) }),
-		"sw": filterText("sw", func(b []byte) (driver.Op, driver.Value) { return driver.EQUAL, driver.Prefix(b) }),
-		"ew": func(a *ask, _ string) (driver.Query, *fhirmap.Outcome) {
+func filterOps() []filterOp {
+	return []filterOp{
+		{"ap", "it has something in common with the value, widened by a tenth", "Observation value-quantity ap 5.4", filterOrder("ap")},
+		{"co", "the text contains the value", `Patient name co "pet"`,
+			filterText("co", func(b []byte) (driver.Op, driver.Value) { return driver.LIKE, driver.Point(b) })},
+		{"eb", "it lies wholly below the value", "Patient birthdate eb 2000", filterOrder("eb")},
+		{"eq", "it is the value: within its precision if it is ordered, the whole text whatever its case", `Patient family eq "peter"`, filterEqual},
+		{"ew", "not answered: how a value ends cannot be asked", "", func(a *ask, _ string) (driver.Query, *fhirmap.Outcome) {
 			return nil, a.fail(fhirmap.CodeNotSupported, "how a value ends cannot be asked; co asks what it contains")
-		},
-		"pr": filterPresent,
-		"po": filterOverlaps,
-		"re": func(a *ask, value string) (driver.Query, *fhirmap.Outcome) {
+		}},
+		{"ge", "it has a part above the value, or lies within it", "Patient birthdate ge 2000", filterOrder("ge")},
+		{"gt", "it has a part above the value", "Patient birthdate gt 2000", filterOrder("gt")},
+		{"in", "it is in a stored value set", "Observation code in http://example.org/vs", filterModifier("in", "in")},
+		{"le", "it has a part below the value, or lies within it", "Patient birthdate le 2000", filterOrder("le")},
+		{"lt", "it has a part below the value", "Patient birthdate lt 2000", filterOrder("lt")},
+		{"ne", "it is another than the value; not (… eq …) asks that none is the value", "Observation code ne http://loinc.org|8867-4", filterUnequal},
+		{"ni", "no value is in a stored value set", "Observation code ni http://example.org/vs", filterModifier("ni", "not-in")},
+		{"po", "the time has something in common with the value", "Encounter date po 2024-03", filterOverlaps},
+		{"pr", "true: there is a value; false: there is none", "Patient birthdate pr false", filterPresent},
+		{"re", "it refers to the resource", "Observation subject re Patient/p1", func(a *ask, value string) (driver.Query, *fhirmap.Outcome) {
 			if a.param.kind != references {
 				return nil, a.unrelated("re")
 			}
 			return a.param.modifier("").query(a, escapeFilter(value))
-		},
+		}},
+		{"sa", "it lies wholly above the value", "Patient birthdate sa 2000", filterOrder("sa")},
+		{"sb", "it is what the code or URL is a kind or a part of, or itself", "Observation code sb http://example.org/cs|a", filterModifier("sb", "above")},
+		{"ss", "it is a kind or a part of the code or URL, or itself", "Observation code ss http://example.org/cs|a", filterModifier("ss", "below")},
+		{"sw", "the text starts with the value", `Patient name sw "pet"`,
+			filterText("sw", func(b []byte) (driver.Op, driver.Value) { return driver.EQUAL, driver.Prefix(b) })},
 	}
-	for _, name := range []string{"gt", "lt", "ge", "le", "sa", "eb", "ap"} {
-		ops[name] = filterOrder(name)
-	}
-	for name, modifier := range map[string]string{"in": "in", "ni": "not-in", "ss": "below", "sb": "above"} {
-		ops[name] = func(a *ask, value string) (driver.Query, *fhirmap.Outcome) {
-			m := a.param.modifier(modifier)
-			if m == nil {
-				return nil, a.unrelated(name)
-			}
-			return m.query(a, escapeFilter(value))
-		}
-	}
-	return ops
 }
 
-func filterOpNames() []string { return slices.Sorted(maps.Keys(filterOps())) }
+// filterOpOf returns the operator of a name, nil if there is none.
+func filterOpOf(name string) *filterOp {
+	all := filterOps()
+	i := slices.IndexFunc(all, func(o filterOp) bool { return o.name == name })
+	if i < 0 {
+		return nil
+	}
+	return &all[i]
+}
+
+func filterOpNames() []string {
+	var out []string
+	for _, o := range filterOps() {
+		out = append(out, o.name)
+	}
+	return out
+}
+
+// filterModifier is an operator that is a modifier in other searches.
+func filterModifier(op, modifier string) func(*ask, string) (driver.Query, *fhirmap.Outcome) {
+	return func(a *ask, value string) (driver.Query, *fhirmap.Outcome) {
+		m := a.param.modifier(modifier)
+		if m == nil {
+			return nil, a.unrelated(op)
+		}
+		return m.query(a, escapeFilter(value))
+	}
+}
 
 // unrelated is the error of an operator that a parameter does not have.
 func (a *ask) unrelated(op string) *fhirmap.Outcome {

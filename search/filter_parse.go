@@ -169,7 +169,7 @@ func (p *filterParser) comparison(at, depth int) (*filter, error) {
 	p.space()
 	at = p.character()
 	f.op = p.word("()[]")
-	if filterOps()[f.op] == nil {
+	if filterOpOf(f.op) == nil {
 		return nil, fmt.Errorf("at character %d: %q is no operator; known are %s", at, f.op, strings.Join(filterOpNames(), ", "))
 	}
 	p.space()

@@ -2,7 +2,6 @@ package search
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
@@ -69,17 +68,17 @@ func (c *edition) parse(typ string, pairs []Pair, o ParseOptions) (*Search, erro
 	for _, p := range pairs {
 		a := &ask{edition: c, schema: schema, name: p.Name, terms: o.Terms, peers: o.peers, cost: o.cost}
 		code, _, modified := strings.Cut(p.Name, ":")
-		if control := controls[code]; control != nil {
-			if modified && !slices.Contains(iterates, code) {
+		if control := controlOf(code); control != nil {
+			if modified && !control.iterate {
 				wrong.Issues = append(wrong.Issues, a.fail(fhirmap.CodeNotSupported, "%s takes no modifier", code).Issues...)
 				continue
 			}
-			if seen[code] && !slices.Contains(repeats, code) {
+			if seen[code] && !control.repeats {
 				wrong.Issues = append(wrong.Issues, a.bad("given twice; give it once").Issues...)
 				continue
 			}
 			seen[code] = true
-			value, err := control(s, a, p.Value, o)
+			value, err := control.read(s, a, p.Value, o)
 			if err != nil {
 				wrong.Issues = append(wrong.Issues, err.Issues...)
 			} else if value != "" {
@@ -127,14 +126,31 @@ func (a *ask) clause(p Pair) (driver.Query, *fhirmap.Outcome) {
 	return a.reach(p.Name, func(a *ask, name string) (driver.Query, *fhirmap.Outcome) { return a.plain(name, p.Value) })
 }
 
-// specials are the parameters that every type has and that no definition's expression tells the meaning of. They take no modifier.
-func specials() map[string]func(*ask, string) (driver.Query, *fhirmap.Outcome) {
-	return map[string]func(*ask, string) (driver.Query, *fhirmap.Outcome){
-		"_list":        listIs,
-		"_filter":      filterIs,
-		narrativeField: contains(narrativeField),
-		contentField:   contains(contentField),
+// special is a parameter that every type has and that no definition's expression tells the meaning of. It takes no modifier.
+type special struct {
+	name    string
+	finds   string // in the page docs/search.md
+	example string
+	query   func(*ask, string) (driver.Query, *fhirmap.Outcome)
+}
+
+func specials() []special {
+	return []special{
+		{contentField, "words of all text of the resource: all of them, OR and NOT between them, parentheses, word* for a beginning; where words are indexed",
+			"liver (bone OR lung*)", contains(contentField)},
+		{"_filter", "an expression of comparisons, see below", `name co "pet" and not (birthdate lt 2000)`, filterIs},
+		{"_list", "what the entries of a stored List refer to, by the List's id", "current-patients", listIs},
+		{narrativeField, "the same as _content, of the narrative", "liver", contains(narrativeField)},
 	}
+}
+
+func specialOf(name string) *special {
+	all := specials()
+	i := slices.IndexFunc(all, func(s special) bool { return s.name == name })
+	if i < 0 {
+		return nil
+	}
+	return &all[i]
 }
 
 // plain translates a parameter of the type that was reached. If the type does not have it the ask is marked absent.
@@ -142,11 +158,11 @@ func (a *ask) plain(written, value string) (driver.Query, *fhirmap.Outcome) {
 	code, name, modified := strings.Cut(written, ":")
 	a.param = a.schema.params[code]
 	if a.param == nil {
-		if special := specials()[code]; special != nil {
+		if special := specialOf(code); special != nil {
 			if modified {
 				return nil, a.fail(fhirmap.CodeNotSupported, "%s takes no modifier", code)
 			}
-			return special(a, value)
+			return special.query(a, value)
 		}
 		return nil, a.unknown(code)
 	}
@@ -206,9 +222,14 @@ func (a *ask) unknown(code string) *fhirmap.Outcome {
 	if len(a.peers) > 1 {
 		why += fmt.Sprintf(", and a parameter must be known for each of the %d types that are searched", len(a.peers))
 	}
-	known := slices.Concat(a.common(known), controlNames(), slices.Collect(maps.Keys(specials())), []string{"_has"})
-	if !a.options.Text {
-		known = slices.DeleteFunc(known, func(code string) bool { return code == narrativeField || code == contentField })
+	known := append(a.common(known), "_has")
+	for _, c := range controls {
+		known = append(known, c.name)
+	}
+	for _, s := range specials() {
+		if a.options.Text || s.name != narrativeField && s.name != contentField {
+			known = append(known, s.name)
+		}
 	}
 	slices.Sort(known)
 	return fhirmap.Errorf(fhirmap.CodeNotSupported, "http."+a.name, "%s; known are %s", why, strings.Join(known, ", "))

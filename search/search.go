@@ -59,7 +59,9 @@ type Options struct {
 	Base  string           // this server's FHIR base, "https://host/fhir": references below it are local
 	Clock func() time.Time // for the prefix ap on dates; nil: time.Now
 
-	CaseSensitive []string // systems whose codes differ by case; nil: the few known ones
+	// CaseSensitive are the systems whose codes differ by case; nil: UCUM and ISO 11073-10101. CodeSystem.caseSensitive of what is stored is
+	// not heeded: rows of any resource would depend on another. The list is part of the rules of a store, which is indexed anew with another.
+	CaseSensitive []string
 
 	DefaultCount int // page size if none is asked for; 0: 50
 	MaxCount     int // largest page size; 0: 1,000
@@ -136,7 +138,11 @@ func (c *Catalog) now() *edition { return c.edition.Load() }
 // others must be indexed anew. The base is not among them: it may come from the port that is listened on.
 func (c *Catalog) Rules() string {
 	o := c.now().options
-	return fmt.Sprintf("%d zone=%s text=%t", Rules, o.Zone, o.Text)
+	rules := fmt.Sprintf("%d zone=%s text=%t", Rules, o.Zone, o.Text)
+	if !slices.Equal(o.CaseSensitive, caseSensitive()) {
+		rules += " case=" + strings.Join(o.CaseSensitive, ",")
+	}
+	return rules
 }
 
 // Local reads a reference to a resource of this server: relative, or absolute below its base.

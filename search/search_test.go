@@ -78,6 +78,27 @@ type alone struct{}
 func (alone) Matches(string, string, driver.Query) bool           { return false }
 func (alone) Referring(string, string, []byte, driver.Query) bool { return false }
 
+// TestRules: a store must be indexed anew where an option makes other rows, and only there.
+func TestRules(t *testing.T) {
+	rules := func(o Options) string {
+		c, err := NewCatalog(nil, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c.Rules()
+	}
+	for name, o := range map[string]Options{
+		"zone": {Zone: time.FixedZone("CET", 3600)}, "text": {Text: true}, "case": {CaseSensitive: []string{"http://s"}}, "no case": {CaseSensitive: []string{}},
+	} {
+		if rules(o) == rules(Options{}) {
+			t.Errorf("%s: the rules are those without: %s", name, rules(o))
+		}
+	}
+	if same := rules(Options{Base: "http://b", MaxCount: 1, CaseSensitive: append(caseSensitive(), caseSensitive()...)}); same != rules(Options{}) {
+		t.Errorf("the rules are %s", same)
+	}
+}
+
 // itself are terms of which each value set and each concept is one code.
 var itself = Terms{
 	Codes: func(name string) ([]Concept, *fhirmap.Outcome) { return []Concept{{name, "x"}}, nil },

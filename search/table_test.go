@@ -32,15 +32,38 @@ var pictured = []struct{ typ, code, value string }{
 	{"Patient", "_id", ""},
 }
 
+// rules is what the page says before its tables.
+const rules = "# What a search may ask\n\nWritten by `go test ./search -run TestTable -update` from the tables that the parser reads. The last column is the example's " +
+	"translation into lookups (package storage/driver), as `__explain=true` shows it. `|` in a value of an index stands for the end of a part.\n" + `
+- All parameters of a search must hold, also several of one name; the values of a list with commas are alternatives. A backslash before a comma, dollar, bar or
+  backslash takes its meaning. What a definition says of ` + "`multipleOr` and `multipleAnd`" + ` is not heeded: both mean something for every parameter.
+- An unknown parameter is refused with 400, and the known ones are told; with ` + "`Prefer: handling=lenient`" + ` it is ignored, left out of the self link, and named in
+  an OperationOutcome. What is wrong with a known one is always refused.
+- Codes are compared without case, but for those of the systems of ` + "`search.Options.CaseSensitive`" + `: UCUM and ISO 11073-10101. ` + "`CodeSystem.caseSensitive`" + ` of what is
+  stored is not heeded: the rows of all resources would change with it, and R4 would rather find too much where it is in doubt.
+- ` + "`GET [base]?_type=Patient,Practitioner&...`" + ` searches several types, ` + "`GET Patient/1/Observation?...` and `GET Patient/1/*?...`" + ` a compartment, and any of them may be a POST
+  to ` + "`_search`" + ` with the parameters in a form.
+- Parameters of one's own are SearchParameters that are stored, see decision 0017.
+`
+
+// reaching are chains in the page.
+var reaching = []struct{ typ, name, value, finds string }{
+	{"Observation", "subject:Patient.name", "peter", "what refers to a patient of this name"},
+	{"Observation", "patient.birthdate", "lt1950", "the same where a parameter leads to one type"},
+	{"Encounter", "service-provider.partof.name", "north", "two steps"},
+	{"Patient", "_has:Observation:patient:code", "http://loinc.org|8867-4", "what such an observation refers to as its patient"},
+	{"Patient", "_has:Observation:patient:encounter.status", "planned", "a step back and one on"},
+	{"Encounter", "subject:Patient._has:Group:member:_id", "study", "a step on and one back"},
+}
+
 // TestTable holds docs/search.md against the tables of kinds and prefixes: each line of it is an entry, translated.
 func TestTable(t *testing.T) {
-	c, err := NewCatalog(r4.SearchParameters, Options{Clock: func() time.Time { return now }})
+	c, err := NewCatalog(r4.SearchParameters, Options{Text: true, Clock: func() time.Time { return now }})
 	if err != nil {
 		t.Fatal(err)
 	}
 	var b bytes.Buffer
-	b.WriteString("# What a search value may ask\n\nWritten by `go test ./search -run TestTable -update` from the tables that the parser reads. The last column is the example's " +
-		"translation into lookups (package storage/driver), as `__explain=true` shows it. `|` in a value of an index stands for the end of a part.\n")
+	b.WriteString(rules)
 	cell := func(s string) string { return strings.ReplaceAll(s, "|", "\\|") }
 	asks := func(typ, name, value string) string {
 		s, err := c.Parse(typ, []Pair{{name, value}}, ParseOptions{Terms: itself})
@@ -103,6 +126,32 @@ func TestTable(t *testing.T) {
 			}
 			fmt.Fprintf(&b, "| `%s` | %s | `%s=%s` | `%s` |\n", p.name, p.finds, x.code, cell(p.name+x.value), cell(asks(x.typ, x.code, p.name+x.value)))
 		}
+	}
+	b.WriteString("\n## Parameters of every type\n\n| parameter | finds | example | asks |\n| --- | --- | --- | --- |\n")
+	for _, s := range specials() {
+		fmt.Fprintf(&b, "| `%s` | %s | `%s=%s` | `%s` |\n", s.name, cell(s.finds), s.name, cell(s.example), cell(asks("Patient", s.name, s.example)))
+	}
+	b.WriteString("\n## Through references: chains and _has\n\nSteps of both sorts may follow each other. A modifier or a prefix counts for the parameter at the end.\n\n" +
+		"| search | finds | asks |\n| --- | --- | --- |\n")
+	for _, x := range reaching {
+		fmt.Fprintf(&b, "| `%s?%s=%s` | %s | `%s` |\n", x.typ, x.name, cell(x.value), x.finds, cell(asks(x.typ, x.name, x.value)))
+	}
+	fmt.Fprintf(&b, "\n## The operators of _filter\n\nA comparison is `parameter operator value`, where the parameter may be a chain, and the value a JSON string. `and`, `or`, `not (...)` and "+
+		"parentheses join comparisons, from left to right: neither binds closer. `organization[name eq x].partof.name co y` asks two things of one organization.\n\n"+
+		"| operator | holds if | example | asks |\n| --- | --- | --- | --- |\n")
+	for _, o := range filterOps() {
+		example, asked := "", ""
+		if typ, comparison, ok := strings.Cut(o.example, " "); ok {
+			example, asked = fmt.Sprintf("`%s?_filter=%s`", typ, cell(comparison)), fmt.Sprintf("`%s`", cell(asks(typ, "_filter", comparison)))
+		}
+		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", o.name, o.holds, example, asked)
+	}
+	b.WriteString("\n## What shapes the answer\n\n| parameter | does | example |\n| --- | --- | --- |\n")
+	for _, o := range controls {
+		if _, err := c.Parse("Observation", []Pair{{o.name, o.example}}, ParseOptions{}); err != nil {
+			t.Errorf("%s=%s: %v", o.name, o.example, err)
+		}
+		fmt.Fprintf(&b, "| `%s` | %s | `%s=%s` |\n", o.name, cell(o.does), o.name, o.example)
 	}
 	const file = "../docs/search.md"
 	if *update {
