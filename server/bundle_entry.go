@@ -72,7 +72,7 @@ var conditions = []struct{ element, header string }{
 
 // route makes a Request of an entry, as if it had come by itself with the headers of the Bundle.
 func (e *entry) route(routes []route, whole *Request) error {
-	r := &Request{audit: whole.audit, from: whole.from, Method: e.asks.String("method"), Base: whole.Base, Caller: whole.Caller, Limits: whole.Limits, Body: e.body, Header: http.Header{}}
+	r := &Request{audit: whole.audit, witness: whole.witness, from: whole.from, Method: e.asks.String("method"), Base: whole.Base, Caller: whole.Caller, Limits: whole.Limits, Body: e.body, Header: http.Header{}}
 	if e.head = r.Method == http.MethodHead; e.head {
 		r.Method = http.MethodGet
 	}

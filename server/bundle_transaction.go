@@ -79,6 +79,9 @@ func (b *bundles) attempt(ctx context.Context, a storage.Access, r *Request, ent
 		if err := b.run(tx, ordered, res); err != nil {
 			return err
 		}
+		if err := r.seen(tx); err != nil {
+			return err
+		}
 		return b.Audit.note(tx, r, nil, entries)
 	})
 }

@@ -31,7 +31,7 @@ func handle(c *Config, routes []route) gin.HandlerFunc {
 // answer takes an HTTP request through its interaction, as r. m becomes what the client wants to be answered in as soon as that is known.
 func answer(c *Config, routes []route, g *gin.Context, m *media, r *Request) (*Response, error) {
 	*r = Request{
-		audit: c.Audit, Method: g.Request.Method, Type: g.Param("type"), ID: g.Param("id"), Version: g.Param("version"), Member: g.Param("member"), Header: g.Request.Header,
+		audit: c.Audit, witness: c.Witness, Method: g.Request.Method, Type: g.Param("type"), ID: g.Param("id"), Version: g.Param("version"), Member: g.Param("member"), Header: g.Request.Header,
 		Limits: fhirmap.Limits{Depth: c.Limits.Depth, Bytes: int(c.Limits.Body)},
 	}
 	if r.Method == http.MethodHead {

@@ -52,6 +52,7 @@ type Request struct {
 	resource *fhirmap.Resource
 	route    *route
 	audit    *Audit
+	witness  func(*storage.Tx, Caller) error
 	from     string   // the address of the client
 	noted    bool     // the audit has an event of it
 	parts    []*entry // of a transaction

@@ -57,10 +57,21 @@ func change(ctx context.Context, s *storage.Store, a storage.Access, prepare Pre
 			if err := finish(tx, last); err != nil {
 				return err
 			}
+			if err := r.seen(tx); err != nil {
+				return err
+			}
 			return r.audit.note(tx, r, res, nil)
 		})
 	}, name(r))
 	return res, err
+}
+
+// seen tells the witness of a change that is made.
+func (r *Request) seen(tx *storage.Tx) error {
+	if r.witness == nil {
+		return nil
+	}
+	return r.witness(tx, r.Caller)
 }
 
 // again tries to make a change to what a text names until it meets nobody else's. That the index has changed meanwhile is nobody's change of

@@ -46,6 +46,10 @@ type Config struct {
 	// Indexing takes up the SearchParameters that are stored. Whoever opens it runs it. nil: they are stored, and that is all.
 	Indexing *Indexing
 
+	// Witness is called last inside the writer of every change, with its caller and a transaction that Wrote: what must be kept of who made a
+	// change is kept if and only if the change is made. An error refuses the change. nil: nobody is told.
+	Witness func(*storage.Tx, Caller) error
+
 	Audit *Audit // keeps an event of every interaction; nil: none is kept. Whoever made it closes it
 
 	// Sources are the identifier systems whose values are unique; nil: none is, and $link-identifier makes the first. SourceBase is what the

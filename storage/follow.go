@@ -34,9 +34,7 @@ func (s *Store) Follow(ctx context.Context, access Access, f Follow) iter.Seq2[d
 			return
 		}
 		for ctx.Err() == nil {
-			s.mu.Lock()
-			wake := s.wake // taken before the look, so that a change after it is not missed
-			s.mu.Unlock()
+			wake := s.Grown() // taken before the look, so that a change after it is not missed
 			batch, end, err := s.batch(ctx, access, f)
 			if err != nil {
 				if ctx.Err() == nil {
@@ -60,6 +58,14 @@ func (s *Store) Follow(ctx context.Context, access Access, f Follow) iter.Seq2[d
 			}
 		}
 	}
+}
+
+// Grown returns a channel that is closed when the log has grown through this Store. Take it before looking at the log, so that no change
+// is missed between the two; and look from time to time anyhow, for another process may write to the same database.
+func (s *Store) Grown() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.wake
 }
 
 // batch reads on from f.After: what is to be shown, and the last position seen, "" if there was nothing.
