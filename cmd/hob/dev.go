@@ -64,7 +64,7 @@ func develop(ctx context.Context, store *storage.Store, catalog *search.Catalog,
 	if err != nil {
 		return access{}, err
 	}
-	if a.caller, err = callers(policy, []auth.Issuer{a.server.Issuer()}, auth.Options{Log: log}); err != nil {
+	if a.caller, a.granted, err = callers(policy, []auth.Issuer{a.server.Issuer()}, auth.Options{Log: log}); err != nil {
 		return access{}, err
 	}
 	d := ready{Base: base, Expires: time.Now().Add(readyFor), Password: password}

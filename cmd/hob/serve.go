@@ -44,10 +44,11 @@ type serve struct {
 	Drain     time.Duration `default:"1s" help:"On SIGTERM and SIGINT /readyz answers 503 for so long before connections are refused, so that a load balancer takes notice."`
 	Grace     time.Duration `default:"20s" help:"How long requests under way may go on after that."`
 
-	EdgeKeys   edgeKeys   `embed:"" group:"Between clients and the server"`
-	StoreKeys  storeKeys  `embed:"" group:"Store"`
-	LimitKeys  limitKeys  `embed:"" group:"Limits"`
-	PolicyKeys policyKeys `embed:"" group:"What FHIR leaves to the server"`
+	EdgeKeys    edgeKeys    `embed:"" group:"Between clients and the server"`
+	ForwardKeys forwardKeys `embed:"" group:"What is sent to others"`
+	StoreKeys   storeKeys   `embed:"" group:"Store"`
+	LimitKeys   limitKeys   `embed:"" group:"Limits"`
+	PolicyKeys  policyKeys  `embed:"" group:"What FHIR leaves to the server"`
 
 	file *configuration
 }
@@ -175,6 +176,11 @@ func (s *serve) Run(p *process, c *kong.Context) error {
 		return err
 	}
 	config.Caller = who.caller
+	outbox, err := s.outbox(o.Store, o.catalog, who.granted, log)
+	if err != nil {
+		return err
+	}
+	config.Witness, config.Operations = outbox.Witness, append(config.Operations, outbox.Operations()...)
 	if config.Audit = s.audit(config); config.Audit != nil {
 		defer config.Audit.Close(context.Background()) // before the store
 	}
@@ -194,6 +200,8 @@ func (s *serve) Run(p *process, c *kong.Context) error {
 	}
 	stopIndexing := background(o.indexing.Run)
 	defer stopIndexing()
+	stopOutbox := background(outbox.Run)
+	defer stopOutbox()
 	failed := make(chan error, 1)
 	go func() {
 		if secure != nil {
@@ -216,6 +224,7 @@ func (s *serve) Run(p *process, c *kong.Context) error {
 	close(done)
 	time.Sleep(s.Drain) // a second signal ends the process here
 	stopIndexing()      // it goes on at the next start
+	stopOutbox()        // what is not delivered yet is at the next start
 	return s.stop(h, o.Store, config.Audit, log)
 }
 
