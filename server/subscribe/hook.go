@@ -55,7 +55,7 @@ func (h *hook) ends(ctx context.Context, status string, why error) error {
 	if err := h.finish(ctx, h.id, h.Made, status, text); err != nil {
 		return err
 	}
-	return feedEnded
+	return errEnded
 }
 
 // step looks at the next records of the log and delivers those that the maker of the Subscription may see by now, and that it is about.
@@ -190,7 +190,7 @@ func (h *hook) save(ctx context.Context, more func(*storage.Tx) error) error {
 		return err
 	})
 	if errors.Is(err, driver.ErrConflict) {
-		return feedEnded
+		return errEnded
 	}
 	h.unsaved = 0
 	return err

@@ -108,10 +108,10 @@ func (o *Outbox) Run(ctx context.Context) {
 	feeds.Wait()
 }
 
-// feedEnded says that a feed has nothing to do any more.
-var feedEnded = errors.New("the feed has ended")
+// errEnded says that a feed has nothing to do any more.
+var errEnded = errors.New("the feed has ended")
 
-// drive takes steps until the context ends or a step is feedEnded. A step tells whether it found something to do. After one that failed the
+// drive takes steps until the context ends or a step is errEnded. A step tells whether it found something to do. After one that failed the
 // next comes later and later; lost is told how long it has been so, and ends the feed with true. With an interval the log is looked at once
 // in each, else whenever it has grown.
 func (o *Outbox) drive(ctx context.Context, name string, interval time.Duration, step func(context.Context) (bool, error), lost func(time.Duration, error) bool) {
@@ -122,7 +122,7 @@ func (o *Outbox) drive(ctx context.Context, name string, interval time.Duration,
 		busy, err := step(ctx)
 		var rest time.Duration
 		switch {
-		case ctx.Err() != nil || errors.Is(err, feedEnded):
+		case ctx.Err() != nil || errors.Is(err, errEnded):
 			return
 		case err != nil:
 			if fails == 0 {
