@@ -129,10 +129,10 @@ func ChartOf(patient *Resource, others []*Resource) (Chart, error) {
 			}
 		case "Condition":
 			if inCategory(o, "problem-list-item") {
-				c.Preconditions = append(c.Preconditions, textOf(o.First("code")))
+				c.Preconditions = append(c.Preconditions, TextOf(o.First("code")))
 			}
 		case "AllergyIntolerance":
-			c.Allergies = append(c.Allergies, textOf(o.First("code")))
+			c.Allergies = append(c.Allergies, TextOf(o.First("code")))
 		case "MedicationStatement":
 			c.Medications = append(c.Medications, medicationOf(o))
 		}
@@ -143,7 +143,7 @@ func ChartOf(patient *Resource, others []*Resource) (Chart, error) {
 // medicationOf names the medication of a statement or an order: what the concept says, else the reference's display.
 func medicationOf(e *Element) string {
 	m := e.First("medication")
-	if text := textOf(m); text != "" || m == nil {
+	if text := TextOf(m); text != "" || m == nil {
 		return text
 	}
 	return m.String("display")

@@ -18,7 +18,7 @@ func DoctorOf(r *Resource) (Doctor, error) {
 	root := r.Root()
 	d := Doctor{ID: r.ID(), Name: nameOf(root), Title: root.First("name").String("prefix"), BirthDate: root.String("birthDate"), Gender: root.String("gender")}
 	if d.Title == "" {
-		d.Title = textOf(root.First("qualification").First("code"))
+		d.Title = TextOf(root.First("qualification").First("code"))
 	}
 	return d, nil
 }
@@ -49,8 +49,8 @@ func (d Doctor) Resource() (*Resource, error) {
 	}{"Practitioner", d.ID, true, []name{n}, d.Gender, d.BirthDate, q})
 }
 
-// textOf is what a concept says: its text, else the display or the code of its first coding.
-func textOf(e *Element) string {
+// TextOf is what a concept says: its text, else the display or the code of its first coding.
+func TextOf(e *Element) string {
 	if text := e.String("text"); text != "" {
 		return text
 	}

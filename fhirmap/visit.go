@@ -184,7 +184,7 @@ func VisitOf(encounter *Resource, others []*Resource) (Visit, error) {
 		mine := idIn(o, "encounter", "Encounter") == v.ID || idIn(o.First("context"), "encounter", "Encounter") == v.ID
 		switch {
 		case r.Type() == "Condition" && (diagnosed[r.ID()] || mine):
-			v.Diagnosis = both(v.Diagnosis, textOf(o.First("code")))
+			v.Diagnosis = both(v.Diagnosis, TextOf(o.First("code")))
 		case !mine:
 		case r.Type() == "Observation":
 			if s, err := VitalOf(r); err == nil {

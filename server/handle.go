@@ -46,6 +46,9 @@ func answer(c *Config, routes []route, g *gin.Context, m *media, r *Request) (*R
 			return nil, err
 		}
 	}
+	if len(routes[0].formats) > 0 {
+		query = r.formed(routes[0].formats, query)
+	}
 	if err := r.ask(query, m); err != nil {
 		return nil, err
 	}

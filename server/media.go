@@ -3,10 +3,12 @@ package server
 import (
 	"mime"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/hob-fhir/hob/fhirmap"
+	"github.com/hob-fhir/hob/search"
 )
 
 // FHIR is the media type of FHIR resources in JSON.
@@ -15,8 +17,52 @@ const FHIR = "application/fhir+json"
 // jsonTypes are the media types under which FHIR JSON is taken and given.
 var jsonTypes = []string{FHIR, "application/json", "text/json"}
 
-// plainType is the media type of the explanation of a search for a terminal. Nothing else has it.
-const plainType = "text/plain"
+// plainType and pageType are the media types of what is no FHIR: the explanation of a search for a terminal, and the forms that an Operation has.
+const (
+	plainType = "text/plain"
+	pageType  = "text/html"
+)
+
+// formatNames are the short codes of _format for the Formats of an Operation.
+var formatNames = map[string]string{plainType: "text", pageType: "html"}
+
+// formed takes a form that an operation has beside FHIR JSON out of the query, or finds it in Accept, where it must be liked better than JSON.
+func (r *Request) formed(formats []string, query []search.Pair) []search.Pair {
+	for i, p := range query {
+		if p.Name != "_format" {
+			continue
+		}
+		for _, f := range formats {
+			if p.Value == f || p.Value == formatNames[f] {
+				r.Media = f
+				return slices.Delete(query, i, i+1)
+			}
+		}
+		return query
+	}
+	best := 0.0
+	for part := range strings.SplitSeq(strings.Join(r.Header["Accept"], ","), ",") {
+		name, params, _ := strings.Cut(part, ";")
+		name, q := strings.ToLower(strings.TrimSpace(name)), 1.0
+		for p := range strings.SplitSeq(params, ";") {
+			if v, ok := strings.CutPrefix(strings.TrimSpace(p), "q="); ok {
+				q, _ = strconv.ParseFloat(v, 64) // 0 if it is none
+			}
+		}
+		switch is := slices.Contains(formats, name); {
+		case q <= best:
+		case is:
+			r.Media, best = name, q
+		case known(name) != "" || name == "*/*" || name == "application/*":
+			r.Media, best = "", q
+		}
+	}
+	if r.Media != "" {
+		r.Header = r.Header.Clone()
+		r.Header.Del("Accept") // it has been answered
+	}
+	return query
+}
 
 // formats are the short codes of _format (R4 http.html, content types and encodings).
 var formats = map[string]string{"json": FHIR}
@@ -36,6 +82,7 @@ var (
 	textHeader = []string{"text/json; charset=utf-8"}
 
 	plainHeader = []string{plainType + "; charset=utf-8"}
+	pageHeader  = []string{pageType + "; charset=utf-8"}
 )
 
 func (m media) header() []string {
@@ -49,6 +96,8 @@ func (m media) header() []string {
 		return textHeader
 	case plainType:
 		return plainHeader
+	case pageType:
+		return pageHeader
 	}
 	return fhirHeader
 }

@@ -15,6 +15,7 @@ func standard(c *Config, p *pages, from references) []Operation {
 		{Name: "everything", Definition: definition + "Patient-everything", On: Type | Instance, Types: []string{"Patient"}, Do: everything(c, p)},
 		{Name: "everything", Definition: definition + "Encounter-everything", On: Instance, Types: []string{"Encounter"}, Do: everything(c, p)},
 		{Name: "lastn", Definition: definition + "Observation-lastn", On: Type, Types: []string{"Observation"}, Do: lastn(c, p)},
+		{Name: "stats", Definition: definition + "Observation-stats", On: Type, Types: []string{"Observation"}, Do: stats(c)},
 	}
 }
 

@@ -46,6 +46,7 @@ type Request struct {
 	Base    string      // the FHIR base of every URL in the answer, without a slash at the end
 	Caller  Caller
 	Limits  fhirmap.Limits
+	Media   string // of Operation.Formats, if the client asks for one; "": FHIR JSON
 
 	explain  bool // a search says how it is answered, see explain.go
 	asText   bool // and does so for a terminal

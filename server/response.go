@@ -22,7 +22,8 @@ type Response struct {
 	Location string      // the URL of the version that was written, "" if none was
 	Tag      string      // an ETag that no version names, quoted; "" if Version does
 	Header   [][2]string // further ones
-	Body     []byte      // FHIR JSON; nil: none
+	Body     []byte      // FHIR JSON, or what Media says; nil: none
+	Media    string      // "": FHIR JSON
 }
 
 // shown answers with a stored version.
@@ -91,6 +92,9 @@ func (res *Response) write(c *gin.Context, m media) {
 	}
 	for _, x := range res.Header {
 		h[x[0]] = []string{x[1]}
+	}
+	if res.Media != "" {
+		m = media{kind: res.Media}
 	}
 	send(c, res.Status, m, res.Body)
 }

@@ -29,6 +29,7 @@ type Operation struct {
 	Definition string // canonical URL of its OperationDefinition
 	On         Level
 	Types      []string // that have it at type and instance level; none: every type
+	Formats    []string // media types that it answers in beside FHIR JSON, of formatNames; Request.Media says which was asked for
 	Do         Interaction
 	Prepare    Preparation
 
@@ -59,6 +60,7 @@ type route struct {
 	content content
 	types   []string // that have it; none: every type
 	search  bool     // it answers __explain
+	formats []string // that it answers in beside FHIR JSON
 	open    bool     // for everyone: nobody is asked who he is
 	do      Interaction
 	prepare Preparation
@@ -120,7 +122,7 @@ func operations(ops []Operation, x *async) []route {
 				continue
 			}
 			r := route{
-				level: l.level, method: "POST", path: l.path + op.Name, content: resource, types: op.Types, do: op.Do, prepare: op.Prepare,
+				level: l.level, method: "POST", path: l.path + op.Name, content: resource, types: op.Types, formats: op.Formats, do: op.Do, prepare: op.Prepare,
 			}
 			if op.Later != nil {
 				r.exchange = x.later(op.Later)

@@ -1,4 +1,4 @@
-// Command hob is a FHIR R4 server in one binary, with the verbs that feed and examine its store: serve, load, check, reindex, bench,
+// Command hob is a FHIR R4 server in one binary, with the verbs that feed and examine its store: serve, load, check, reindex, report, bench,
 // user, client, token, ping and version. Each verb is one file and one struct, whose fields are its flags.
 package main
 
@@ -16,16 +16,17 @@ import (
 
 // verbs is the command line. The flags of serve are also the keys of its configuration, see config.go.
 type verbs struct {
-	Serve   serve       `cmd:"" help:"Start the server."`
-	Load    load        `cmd:"" help:"Load FHIR resources into a running server or into a store."`
-	Check   check       `cmd:"" help:"Verify every invariant of a store, or test any FHIR server over HTTP."`
-	Reindex reindex     `cmd:"" help:"Index the resources of a store anew."`
-	Bench   bench       `cmd:"" help:"Measure a server: rates, times, and CPU time per request, every answer checked."`
-	User    user        `cmd:"" help:"Keep the users of the embedded authorization server."`
-	Client  clients     `cmd:"" help:"Keep the apps of the embedded authorization server."`
-	Token   token       `cmd:"" help:"Print an access token."`
-	Ping    ping        `cmd:"" help:"Ask a running server whether it is ready."`
-	Version showVersion `cmd:"" help:"Print the version."`
+	Serve   serve        `cmd:"" help:"Start the server."`
+	Load    load         `cmd:"" help:"Load FHIR resources into a running server or into a store."`
+	Check   check        `cmd:"" help:"Verify every invariant of a store, or test any FHIR server over HTTP."`
+	Reindex reindex      `cmd:"" help:"Index the resources of a store anew."`
+	Report  healthReport `cmd:"" help:"Print the health summary of a patient, with statistics of his vital signs."`
+	Bench   bench        `cmd:"" help:"Measure a server: rates, times, and CPU time per request, every answer checked."`
+	User    user         `cmd:"" help:"Keep the users of the embedded authorization server."`
+	Client  clients      `cmd:"" help:"Keep the apps of the embedded authorization server."`
+	Token   token        `cmd:"" help:"Print an access token."`
+	Ping    ping         `cmd:"" help:"Ask a running server whether it is ready."`
+	Version showVersion  `cmd:"" help:"Print the version."`
 }
 
 // process is what a verb knows of the process it runs in.

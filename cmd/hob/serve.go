@@ -23,6 +23,7 @@ import (
 	"github.com/hob-fhir/hob/conformance/r4"
 	"github.com/hob-fhir/hob/search"
 	"github.com/hob-fhir/hob/server"
+	health "github.com/hob-fhir/hob/server/report"
 	"github.com/hob-fhir/hob/storage"
 	"github.com/hob-fhir/hob/storage/backends"
 )
@@ -327,7 +328,7 @@ func (s *serve) config(ctx context.Context, store *storage.Store, catalog *searc
 	}
 	l := s.LimitKeys
 	c := server.Config{
-		Store: store, Catalog: catalog, Proxies: s.Proxies, Key: key, Version: v, Log: log, SourceBase: s.PolicyKeys.SourceBase,
+		Store: store, Catalog: catalog, Operations: health.Operations(health.Options{Catalog: catalog}), Proxies: s.Proxies, Key: key, Version: v, Log: log, SourceBase: s.PolicyKeys.SourceBase,
 		Policy: server.Policy{
 			Referential: s.PolicyKeys.Referential == "strict", Cascade: s.PolicyKeys.Cascade,
 			NoClientIDs: s.PolicyKeys.ClientIDs == "refuse", Lenient: s.PolicyKeys.Handling == "lenient",
