@@ -14,38 +14,43 @@ import (
 // included finds what goes with the hits of a page by _include and _revinclude (R4 section 3.1.1.5.3): on the page's own snapshot, each
 // resource once, and none that is a hit itself. It goes in rounds, the first from the hits, each later one by the includes that iterate
 // from what the round before it found, until one finds nothing new. A round is one search for each type. What the caller may not search
-// is left out, as is what does not exist; what is too much is an error, for nobody could tell that a part is missing.
+// is left out, as is what does not exist; what is too much is an error, for nobody could tell that a part is missing. All of it has one budget.
 //
 // They come round by round, in each by type, and of a type in the order of the store.
 func (c *Config) included(tx *storage.Tx, includes []search.Include, hits []driver.Hit, at driver.Snapshot, budget int) ([]driver.Hit, error) {
-	in := &including{Config: c, tx: tx, at: at, budget: budget, seen: map[driver.Key]bool{}, of: map[string]int{}}
+	in := &including{Config: c, tx: tx, at: at, seen: map[driver.Key]bool{}, of: map[string]int{}}
 	in.see(hits)
+	err := tx.Within(budget, func() error { return in.all(includes, hits) })
+	return in.found, err
+}
+
+// all goes round by round.
+func (in *including) all(includes []search.Include, hits []driver.Hit) error {
 	for round := 0; len(includes) > 0 && len(hits) > 0; round++ {
 		var err error
 		if hits, err = in.round(includes, hits); err != nil {
-			return nil, err
+			return err
 		}
-		if len(hits) > 0 && round > c.Limits.Rounds {
-			return nil, fhirmap.Errorf(fhirmap.CodeTooCostly, "http._include",
-				"what is included leads on for more than %d rounds; ask for less by :iterate, or follow the rest from there by a search of its own", c.Limits.Rounds)
+		if len(hits) > 0 && round > in.Limits.Rounds {
+			return fhirmap.Errorf(fhirmap.CodeTooCostly, "http._include",
+				"what is included leads on for more than %d rounds; ask for less by :iterate, or follow the rest from there by a search of its own", in.Limits.Rounds)
 		}
 		in.found = append(in.found, hits...)
 		if round == 0 {
 			includes = slices.DeleteFunc(slices.Clone(includes), func(i search.Include) bool { return !i.Iterate })
 		}
 	}
-	return in.found, nil
+	return nil
 }
 
 // including is the work of included.
 type including struct {
 	*Config
-	tx     *storage.Tx
-	at     driver.Snapshot
-	budget int
-	seen   map[driver.Key]bool // hits and what was found
-	of     map[string]int      // how many of them, by type
-	found  []driver.Hit
+	tx    *storage.Tx
+	at    driver.Snapshot
+	seen  map[driver.Key]bool // hits and what was found
+	of    map[string]int      // how many of them, by type
+	found []driver.Hit
 }
 
 func (in *including) see(hits []driver.Hit) {
@@ -79,7 +84,7 @@ func (in *including) round(includes []search.Include, from []driver.Hit) ([]driv
 			q = where[typ][0]
 		}
 		room := in.Limits.Included - len(in.found) - len(out)
-		find := driver.Find{Type: typ, Where: q, At: in.at, Limit: room + in.of[typ] + 1, Budget: in.budget}
+		find := driver.Find{Type: typ, Where: q, At: in.at, Limit: room + in.of[typ] + 1}
 		for hit, err := range in.tx.Find(find) {
 			if errors.Is(err, storage.ErrForbidden) {
 				break

@@ -215,17 +215,19 @@ func totalOf(tx *storage.Tx, c *Config, s *search.Search, find driver.Find, at p
 	case at.total >= 0:
 		return at.total, nil
 	}
-	accurate := s.Total == search.TotalAccurate || s.Count == 0
 	find.After, find.Reverse, find.Limit, find.Sort = "", false, 0, nil
-	if !accurate {
+	if !accurate(s) {
 		find.Budget = min(find.Budget, c.Limits.Total)
 	}
 	n, err := is.count(tx, find)
-	if errors.Is(err, driver.ErrTooCostly) && !accurate {
+	if errors.Is(err, driver.ErrTooCostly) && !accurate(s) {
 		return -1, nil
 	}
 	return n, err
 }
+
+// accurate reports whether the total must be told, whatever it costs.
+func accurate(s *search.Search) bool { return s.Total == search.TotalAccurate || s.Count == 0 }
 
 // lenient reports whether unknown parameters are to be ignored.
 func lenient(c *Config, r *Request) bool {

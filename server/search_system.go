@@ -77,8 +77,16 @@ func (w *wide) parse(tx *storage.Tx, c *Config, r *Request, at driver.Snapshot) 
 	return searches, asked, nil
 }
 
-// wideSearch answers with a page.
-func (c *Config) wideSearch(tx *storage.Tx, p *pages, r *Request, w wide) (*Response, error) {
+// wideSearch answers with a page. All types together have the budget of one search.
+func (c *Config) wideSearch(tx *storage.Tx, p *pages, r *Request, w wide) (res *Response, err error) {
+	err = tx.Within(c.Limits.rows(r), func() (err error) {
+		res, err = c.widePage(tx, p, r, w)
+		return err
+	})
+	return res, err
+}
+
+func (c *Config) widePage(tx *storage.Tx, p *pages, r *Request, w wide) (*Response, error) {
 	searches, asked, err := w.parse(tx, c, r, "")
 	if err != nil {
 		return nil, err
@@ -251,8 +259,20 @@ func filled(tx *storage.Tx, hits []driver.Hit, at driver.Snapshot, budget int) (
 	return slices.DeleteFunc(hits, func(hit driver.Hit) bool { return hit.Body == nil }), nil // erased meanwhile
 }
 
-// wideTotal counts as totalOf does, over all types.
-func (c *Config) wideTotal(tx *storage.Tx, r *Request, w wide, searches []*search.Search, at place, shown int, all bool) (int, error) {
+// wideTotal counts as totalOf does, over all types, within one budget.
+func (c *Config) wideTotal(tx *storage.Tx, r *Request, w wide, searches []*search.Search, at place, shown int, all bool) (total int, err error) {
+	budget := c.Limits.Total
+	if accurate(searches[0]) {
+		budget = c.Limits.rows(r)
+	}
+	err = tx.Within(budget, func() (err error) {
+		total, err = c.sum(tx, r, w, searches, at, shown, all)
+		return err
+	})
+	return total, err
+}
+
+func (c *Config) sum(tx *storage.Tx, r *Request, w wide, searches []*search.Search, at place, shown int, all bool) (int, error) {
 	if all && searches[0].Total != search.TotalNone {
 		return shown, nil
 	}

@@ -293,3 +293,48 @@ func TestCompartment(t *testing.T) {
 	f.do("DELETE", "/fhir/Patient/p/Observation", "").fails(405, "not-supported", "").has("Allow", "GET, HEAD")
 	f.do("GET", "/fhir/Patient/p/Observation?__explain=true", "").is(200).says("_patient EQUAL")
 }
+
+// TestOneBudget: what a search over types, its total and what it includes read counts together, as it does in a search of one type.
+func TestOneBudget(t *testing.T) {
+	const n = 100
+	for _, x := range []struct {
+		rows, total int
+		query       string
+		status      int
+		told        bool
+	}{
+		{rows: n * 6, query: "/Patient?name:contains=e&_sort=name", status: 200, told: true},
+		{rows: n * 6, query: "?_type=Patient,Person&name:contains=e&_sort=name&_total=none", status: 200},
+		{rows: n * 6, query: "?_type=Patient,Person,Practitioner,RelatedPerson&name:contains=e&_sort=name", status: 422},
+		{rows: n * 6, query: "/Patient?_id=p0&_revinclude=RelatedPerson:patient", status: 200, told: true},
+		{rows: n, query: "/Patient?_id=p0,p1&_revinclude=RelatedPerson:patient&_revinclude=*", status: 422},
+		{rows: n * 3, query: "?_type=Patient,Person,Practitioner,RelatedPerson&name:contains=e&_summary=count", status: 422},
+		{rows: n * 3, query: "?_type=Patient,Person&name:contains=e&_summary=count", status: 200, told: true},
+		{rows: n * 30, total: n * 3 / 2, query: "?_type=Patient,Person,Practitioner&name:contains=e&_count=1", status: 200},
+		{rows: n * 30, total: n * 3 / 2, query: "?_type=Patient&name:contains=e&_count=1", status: 200, told: true},
+		{rows: n * 30, total: n * 5, query: "?_type=Patient,Person,Practitioner&name:contains=e&_count=1", status: 200, told: true},
+	} {
+		f := open(t, func(c *server.Config) {
+			c.Limits.Rows = x.rows
+			if x.total > 0 {
+				c.Limits.Total = x.total
+			}
+		})
+		for i := range n {
+			for _, typ := range []string{"Patient", "Person", "Practitioner", "RelatedPerson"} {
+				rest := ""
+				if typ == "RelatedPerson" {
+					rest = `,"patient":{"reference":"Patient/p0"}`
+				}
+				f.do("PUT", fmt.Sprintf("/fhir/%s/p%d", typ, i), fmt.Sprintf(`{"resourceType":"%s","id":"p%d","name":[{"family":"Peter %d"}]%s}`, typ, i, i, rest)).is(201)
+			}
+		}
+		a := f.do("GET", "/fhir"+x.query, "")
+		if a.status != x.status || x.status == 422 && !strings.Contains(a.body, "too-costly") {
+			t.Errorf("%s within %d rows: %d %.300s", x.query, x.rows, a.status, a.body)
+		}
+		if x.status == 200 && (a.set().Total != nil) != x.told {
+			t.Errorf("%s within %d rows, the total within %d: total %v", x.query, x.rows, x.total, a.set().Total)
+		}
+	}
+}

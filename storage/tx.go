@@ -20,6 +20,8 @@ type Tx struct {
 	now    time.Time
 	wrote  []written
 
+	budget *budget // nil: each search has its own alone
+
 	watch   *watch
 	touched bool // something of the type that is watched was written
 }
@@ -195,10 +197,10 @@ func (tx *Tx) Find(f driver.Find) iter.Seq2[driver.Hit, error] {
 		return func(yield func(driver.Hit, error) bool) { yield(driver.Hit{}, err) }
 	}
 	if !narrowed {
-		return tx.r.Find(f)
+		return tx.search(f)
 	}
 	return func(yield func(driver.Hit, error) bool) {
-		for hit, err := range tx.r.Find(f) {
+		for hit, err := range tx.search(f) {
 			if !yield(hit, silent(f.Type, err)) {
 				return
 			}
@@ -212,6 +214,11 @@ func (tx *Tx) Count(f driver.Find) (int, error) {
 	if err != nil {
 		return 0, err
 	}
+	f, done, err := tx.spend(f)
+	if err != nil {
+		return 0, err
+	}
+	defer done()
 	n, err := tx.r.Count(f)
 	if narrowed {
 		err = silent(f.Type, err)
