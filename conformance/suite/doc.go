@@ -64,7 +64,8 @@
 //
 //	await TARGET [as NAME]
 //
-// is a GET of what a server prepares in the background, repeated for up to 30 seconds while it is answered by 202.
+// is a GET of what a server prepares in the background, repeated for up to 30 seconds while it is answered by 202, or by
+// 503: what is asked for is not ready yet.
 //
 // "as NAME" keeps what was created or updated: ${NAME} is then its id, ${NAME.ref} its type and id, ${NAME.version} its version
 // and ${NAME.etag} its ETag. A request whose status no line below it judges must be answered with 2xx.

@@ -160,12 +160,12 @@ const (
 	awaitEvery = 50 * time.Millisecond
 )
 
-// parseAwait parses a GET that is repeated while it is answered by 202.
+// parseAwait parses a GET that is repeated while it is answered by 202, or by 503: not yet.
 func parseAwait(p *parser, rest string) (step, error) {
 	r, err := p.request(http.MethodGet, rest)
 	return step{asks: true, do: func(v *visit) error {
 		for end := time.Now().Add(awaitMost); ; {
-			if err := v.ask(r); err != nil || v.last.status != http.StatusAccepted {
+			if err := v.ask(r); err != nil || v.last.status != http.StatusAccepted && v.last.status != http.StatusServiceUnavailable {
 				return err
 			}
 			if time.Now().After(end) {

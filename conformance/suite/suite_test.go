@@ -1,6 +1,7 @@
 package suite
 
 import (
+	"context"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -49,17 +50,29 @@ func serveUnder(t testing.TB, store string, policy server.Policy) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := storage.New(storage.Config{Backend: b, Index: catalog.Rows})
+	s, err := storage.New(storage.Config{Backend: b, Index: catalog.Rows, Generation: catalog.Generation, Admit: catalog.Admit})
 	if err != nil {
 		t.Fatal(err)
 	}
+	indexing, err := server.OpenIndexing(t.Context(), s, catalog, server.IndexingOptions{Rules: catalog.Rules(), Quiet: time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	stopped := make(chan struct{})
+	go func() {
+		indexing.Run(ctx)
+		close(stopped)
+	}()
 	web.Config.Handler = server.New(server.Config{
 		Store: s, Catalog: catalog, Version: "test", Base: base, Policy: policy,
-		Caller: server.Everyone,
+		Caller: server.Everyone, Indexing: indexing,
 	})
 	web.Start()
 	t.Cleanup(func() {
 		web.Close()
+		stop()
+		<-stopped
 		if err := b.Close(); err != nil {
 			t.Error(err)
 		}
