@@ -70,6 +70,7 @@ type (
 		Security    *security     `json:"security,omitempty"`
 		Resource    []resource    `json:"resource"`
 		Interaction []interaction `json:"interaction,omitempty"`
+		SearchParam []searchParam `json:"searchParam,omitempty"`
 		Operation   []operation   `json:"operation,omitempty"`
 		Compartment []string      `json:"compartment,omitempty"`
 	}
@@ -131,6 +132,9 @@ func CapabilityStatement(s Server) ([]byte, error) {
 		out.Implementation = &implementation{"Hob, a FHIR R4 server", s.Base}
 	}
 	r := rest{Mode: "server", Interaction: codes(s.System), Security: smartSecurity(s.OAuth)}
+	for _, p := range search.Everywhere() {
+		r.SearchParam = append(r.SearchParam, searchParam{p.Code, p.Definition, p.Type, said(p)})
+	}
 	for _, op := range s.Operations {
 		if op.System {
 			r.Operation = append(r.Operation, operation{op.Name, op.Definition})
@@ -179,12 +183,19 @@ func (s Server) resource(typ string) resource {
 	return r
 }
 
-// said is what has no element of its own in R4: the modifiers of a parameter.
+// said is what has no element of its own in R4: the prefixes and modifiers of a parameter, and what it finds if nothing defines it.
 func said(p search.Parameter) string {
-	if len(p.Modifiers) == 0 {
-		return ""
+	var parts []string
+	if p.Finds != "" {
+		parts = append(parts, p.Finds)
 	}
-	return "modifiers :" + strings.Join(p.Modifiers, " :")
+	if len(p.Comparators) > 0 {
+		parts = append(parts, "prefixes "+strings.Join(p.Comparators, " "))
+	}
+	if len(p.Modifiers) > 0 {
+		parts = append(parts, "modifiers :"+strings.Join(p.Modifiers, " :"))
+	}
+	return strings.Join(parts, "; ")
 }
 
 func codes(names []string) []interaction {

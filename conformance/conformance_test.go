@@ -38,6 +38,7 @@ func TestCapabilityStatement(t *testing.T) {
 		Rest           []struct {
 			Operation   []operation
 			Compartment []string
+			SearchParam []struct{ Name, Type, Documentation string }
 			Resource    []struct {
 				Type, Profile string
 				UpdateCreate  bool
@@ -62,6 +63,15 @@ func TestCapabilityStatement(t *testing.T) {
 	const definition = "http://hl7.org/fhir/CompartmentDefinition/"
 	if !slices.Equal(rest.Compartment, []string{definition + "patient", definition + "relatedPerson"}) {
 		t.Errorf("compartments are %v", rest.Compartment)
+	}
+	var everywhere []string
+	for _, p := range rest.SearchParam {
+		if everywhere = append(everywhere, p.Name); p.Type != "special" || p.Documentation == "" {
+			t.Errorf("%+v is claimed of all types", p)
+		}
+	}
+	if !slices.Equal(everywhere, []string{"_has", "_filter", "_list"}) {
+		t.Errorf("of all types %v are claimed", everywhere)
 	}
 	types := fhirmap.ResourceTypes()
 	if len(rest.Resource) != len(types) {
@@ -96,6 +106,9 @@ func TestCapabilityStatement(t *testing.T) {
 		for j, p := range r.SearchParam {
 			if p.Name != claims[j].Code || p.Type != claims[j].Type || p.Definition != claims[j].Definition {
 				t.Errorf("%s: %+v is claimed, %+v known", r.Type, p, claims[j])
+			}
+			if r.Type == "Encounter" && p.Name == "date" && p.Documentation != "prefixes eq ne gt lt ge le sa eb ap; modifiers :missing" {
+				t.Errorf("of Encounter.date it is said %q", p.Documentation)
 			}
 		}
 	}

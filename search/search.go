@@ -217,7 +217,8 @@ func (c *Catalog) Referrers(typ string) []string { return c.now().referrers(typ)
 
 // Explain writes a query on a resource type as text, one line, the same for equal queries: the nodes as in package driver, each
 // lookup as field, operator and values. A value shows as what its field holds: a time, a number, or text in quotes with a bar
-// for each 00; an interval as [low, high) with an empty end where it is open, or as its common beginning and an ellipsis.
+// for each 00; an interval as [low, high) with an empty end where it is open, or as its common beginning and an ellipsis. Of more than 200 parts
+// or values the rest is a number.
 func (c *Catalog) Explain(typ string, q driver.Query) string { return c.now().explain(typ, q) }
 
 // Tree is Explain as data.
@@ -276,6 +277,18 @@ type Parameter struct {
 	Targets     []string // resource types a reference may point to
 	Sortable    bool
 	Fields      []string // the fields it reads, without suffixes; none of a composite and of _id
+	Finds       string   // of a parameter without a definition: what it finds
+}
+
+// Everywhere lists the parameters that every type has and that no SearchParameter of R4 defines.
+func Everywhere() []Parameter {
+	out := []Parameter{{Code: "_has", Type: "special", Finds: "_has:[type]:[reference]:[parameter]: what such a resource refers to"}}
+	for _, s := range specials() {
+		if s.name != narrativeField && s.name != contentField {
+			out = append(out, Parameter{Code: s.name, Type: "special", Finds: s.finds})
+		}
+	}
+	return out
 }
 
 func (c *edition) claims(typ string) []Parameter {
