@@ -14,17 +14,14 @@ import (
 // explain is Catalog.Explain.
 func (c *edition) explain(typ string, q driver.Query) string {
 	all := func(node string, parts []driver.Query) string {
-		out := make([]string, len(parts))
-		for i, p := range parts {
-			out[i] = c.explain(typ, p)
-		}
+		out := inShort(parts, func(p driver.Query) string { return c.explain(typ, p) }, more)
 		return node + "(" + strings.Join(out, ", ") + ")"
 	}
 	switch q := q.(type) {
 	case nil, driver.All:
 		return "All"
 	case driver.IDs:
-		return "IDs(" + strings.Join(q, ", ") + ")"
+		return "IDs(" + strings.Join(inShort(q, asItIs, more), ", ") + ")"
 	case driver.And:
 		return all("And", q)
 	case driver.Or:
@@ -62,17 +59,13 @@ type Node struct {
 // tree is Catalog.Tree.
 func (c *edition) tree(typ string, q driver.Query) Node {
 	all := func(node string, parts []driver.Query) Node {
-		n := Node{Node: node}
-		for _, p := range parts {
-			n.Of = append(n.Of, c.tree(typ, p))
-		}
-		return n
+		return Node{Node: node, Of: inShort(parts, func(p driver.Query) Node { return c.tree(typ, p) }, func(n int) Node { return Node{Node: more(n)} })}
 	}
 	switch q := q.(type) {
 	case nil, driver.All:
 		return Node{Node: "All"}
 	case driver.IDs:
-		return Node{Node: "IDs", IDs: q}
+		return Node{Node: "IDs", IDs: inShort(q, asItIs, more)}
 	case driver.And:
 		return all("And", q)
 	case driver.Or:
@@ -80,11 +73,7 @@ func (c *edition) tree(typ string, q driver.Query) Node {
 	case driver.Not:
 		return all("Not", []driver.Query{q.Of})
 	case driver.Lookup:
-		n := Node{Node: "Lookup", Field: q.Field, Operator: string(q.Op)}
-		for _, v := range q.Values {
-			n.Values = append(n.Values, c.explainValue(typ, q.Field, v))
-		}
-		return n
+		return Node{Node: "Lookup", Field: q.Field, Operator: string(q.Op), Values: c.explainValues(typ, q)}
 	case driver.Same:
 		n := Node{Node: "Same"}
 		for _, l := range q {
@@ -99,12 +88,31 @@ func (c *edition) tree(typ string, q driver.Query) Node {
 	return Node{Node: fmt.Sprintf("%T", q)}
 }
 
-func (c *edition) explainLookup(typ string, l driver.Lookup) string {
-	values := make([]string, len(l.Values))
-	for i, v := range l.Values {
-		values[i] = c.explainValue(typ, l.Field, v)
+// mostShown is how many parts of a node, or values of a lookup, an explanation has: a value set may be ten thousand.
+const mostShown = 200
+
+// inShort makes of each of some things what is shown of it, and of those beyond mostShown their number.
+func inShort[T, S any](some []T, show func(T) S, rest func(int) S) []S {
+	var out []S
+	for _, one := range some[:min(len(some), mostShown)] {
+		out = append(out, show(one))
 	}
-	text := strings.Join(values, ", ")
+	if n := len(some) - mostShown; n > 0 {
+		out = append(out, rest(n))
+	}
+	return out
+}
+
+func asItIs(s string) string { return s }
+
+func more(n int) string { return fmt.Sprintf("… %d more", n) }
+
+func (c *edition) explainValues(typ string, l driver.Lookup) []string {
+	return inShort(l.Values, func(v driver.Value) string { return c.explainValue(typ, l.Field, v) }, more)
+}
+
+func (c *edition) explainLookup(typ string, l driver.Lookup) string {
+	text := strings.Join(c.explainValues(typ, l), ", ")
 	if l.Op == driver.IN {
 		text = "(" + text + ")"
 	}

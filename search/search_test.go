@@ -1,6 +1,7 @@
 package search
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -77,6 +78,26 @@ type alone struct{}
 
 func (alone) Matches(string, string, driver.Query) bool           { return false }
 func (alone) Referring(string, string, []byte, driver.Query) bool { return false }
+
+// TestExplainMany: what a value set or a long list comes to is told in short.
+func TestExplainMany(t *testing.T) {
+	c := newCatalog(t)
+	for _, x := range []struct{ name, value string }{{"code", "a%d"}, {"_id", "a%d"}, {"code-value-quantity", "a%d$1"}} {
+		var values []string
+		for i := range 1500 {
+			values = append(values, fmt.Sprintf(x.value, i))
+		}
+		s, err := c.Parse("Observation", []Pair{{x.name, strings.Join(values, ",")}}, ParseOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := c.Explain("Observation", s.Where)
+		tree, err := json.Marshal(c.Tree("Observation", s.Where))
+		if err != nil || len(text) > 30_000 || len(tree) > 100_000 || !strings.Contains(text, "… 1300 more") || !strings.Contains(string(tree), "… 1300 more") {
+			t.Errorf("%s: %d bytes of text, %d of the tree, %v", x.name, len(text), len(tree), err)
+		}
+	}
+}
 
 // TestRules: a store must be indexed anew where an option makes other rows, and only there.
 func TestRules(t *testing.T) {
