@@ -28,13 +28,15 @@ type forwardKeys struct {
 
 // forwardFile is what the FILE of --forward says.
 type forwardFile struct {
-	Destinations []struct {
-		Name      string        `yaml:"name"`
-		URL       string        `yaml:"url"`
-		Criteria  []string      `yaml:"criteria"`
-		Interval  time.Duration `yaml:"interval"`
-		TokenFile string        `yaml:"token-file"`
-	} `yaml:"destinations"`
+	Destinations []destinationEntry `yaml:"destinations"`
+}
+
+type destinationEntry struct {
+	Name      string        `yaml:"name"`
+	URL       string        `yaml:"url"`
+	Criteria  []string      `yaml:"criteria"`
+	Interval  time.Duration `yaml:"interval"`
+	TokenFile string        `yaml:"token-file"`
 }
 
 // readForward reads the FILE of --forward. Keys that are not known are refused, by their line.

@@ -31,7 +31,7 @@ type load struct {
 	Zone string `default:"UTC" help:"With --store: the time zone of the server, as of hob serve."`
 	Text bool   `name:"text-search" help:"With --store: index the words of all text, as of hob serve."`
 
-	Format   string `enum:"fhir,medical-records" default:"fhir" help:"What the files hold: fhir, or medical-records, the store.json of a medical-records application, whose patients are each loaded whole or not at all."`
+	Format   string `enum:"fhir,medical-records,checkups" default:"fhir" help:"What the files hold: fhir, or medical-records, the store.json of a medical-records application, whose patients are each loaded whole or not at all, or checkups, the reports of an uploader of device reports, of which a file is loaded whole or not at all."`
 	Bundles  string `enum:"auto,open,keep" default:"auto" help:"What becomes of a Bundle: open loads its entries, keep loads the Bundle as a resource, auto keeps documents, messages and what is in a package, and opens the rest."`
 	Parallel int    `placeholder:"N" help:"How many requests or transactions at once. Default: 16 into a server, one per processor into a store."`
 	MaxValue size   `default:"256MiB" help:"Largest resource or Bundle. Memory is bounded by a few of these."`
@@ -54,6 +54,7 @@ The exit code is 0 if everything was loaded, 2 if all was read but some was refu
 Examples:
   hob load --token "$(hob token)" patients.ndjson.gz bundle.json
   hob load --format medical-records store.json
+  hob load --format checkups reports.json
   hob load --url https://ehr.example/fhir --resume load.journal --report refused.ndjson ./export
   hob load --store badger:./hob-data hl7.fhir.r4.examples-4.0.1.tgz
   zcat big.ndjson.gz | hob load -`

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 
 	"github.com/hob-fhir/hob/fhirmap"
 	"github.com/hob-fhir/hob/storage"
@@ -17,7 +18,11 @@ import (
 // their order. All have ids, which are the same whenever the file is read.
 var foreignFormats = map[string]func(data []byte) ([][]*fhirmap.Resource, error){
 	"medical-records": recordsFile,
+	"checkups":        checkupsFile,
 }
+
+// leftAlone are types of which a format only knows a name: one that is there under its id stays as it is, whatever else is known of it by then.
+var leftAlone = map[string][]string{"checkups": {"Patient", "Device"}}
 
 // foreign loads files of another format. A file that cannot be read whole is not loaded at all.
 func (l *load) foreign(p *process, t target, in *sources, read func([]byte) ([][]*fhirmap.Resource, error)) error {
@@ -39,7 +44,7 @@ func (l *load) foreign(p *process, t target, in *sources, read func([]byte) ([][
 		for _, g := range groups {
 			items := make([]*item, len(g))
 			for i, r := range g {
-				items[i] = &item{data: r.JSON(), typ: r.Type(), id: r.ID(), doubt: true}
+				items[i] = &item{data: r.JSON(), typ: r.Type(), id: r.ID(), doubt: true, keep: slices.Contains(leftAlone[l.Format], r.Type())}
 				counts[r.Type()]++
 			}
 			n, err := t.whole(p, items)
@@ -110,7 +115,7 @@ func (r *remote) whole(ctx context.Context, items []*item) (int, error) {
 		if err != nil {
 			return 0, err
 		}
-		if status == http.StatusOK && same(body, it.data) {
+		if status == http.StatusOK && (it.keep || same(body, it.data)) {
 			continue
 		}
 		b.Entries = append(b.Entries, entry{it.data, request{http.MethodPut, path}})

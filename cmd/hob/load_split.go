@@ -25,6 +25,7 @@ type item struct {
 	skipped string // why it is no resource to load; "" if it is one
 	noID    bool   // there is no id at all, not even a wrong one
 	doubt   bool   // a run that was broken off may have loaded it
+	keep    bool   // what is there under the id stays as it is
 }
 
 // place is where in the input an item lies. It is what a journal remembers.

@@ -117,7 +117,7 @@ func (l *local) prepare(ctx context.Context, items []*item, parsed []*fhirmap.Re
 					return err
 				}
 				if before.Body != nil {
-					if it.doubt && same(before.Body, it.data) {
+					if it.keep || it.doubt && same(before.Body, it.data) {
 						continue
 					}
 					old, err := fhirmap.Trusted(before.Body)

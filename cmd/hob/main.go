@@ -1,5 +1,5 @@
-// Command hob is a FHIR R4 server in one binary, with the verbs that feed and examine its store: serve, load, check, reindex, report, bench,
-// user, client, token, ping and version. Each verb is one file and one struct, whose fields are its flags.
+// Command hob is a FHIR R4 server in one binary, with the verbs that feed and examine its store: serve, load, check, reindex, report, forward,
+// bench, user, client, token, ping and version. Each verb is one file and one struct, whose fields are its flags.
 package main
 
 import (
@@ -21,6 +21,7 @@ type verbs struct {
 	Check   check        `cmd:"" help:"Verify every invariant of a store, or test any FHIR server over HTTP."`
 	Reindex reindex      `cmd:"" help:"Index the resources of a store anew."`
 	Report  healthReport `cmd:"" help:"Print the health summary of a patient, with statistics of his vital signs."`
+	Forward forward      `cmd:"" help:"Tell how forwarding goes, and send dead letters again."`
 	Bench   bench        `cmd:"" help:"Measure a server: rates, times, and CPU time per request, every answer checked."`
 	User    user         `cmd:"" help:"Keep the users of the embedded authorization server."`
 	Client  clients      `cmd:"" help:"Keep the apps of the embedded authorization server."`
