@@ -144,6 +144,9 @@ func (c *edition) codesOf(types []string) []string {
 // listed writes a list that is told to a client: not all of a long one.
 func listed(names []string) string {
 	const most = 60
+	if len(names) == 0 {
+		return "none"
+	}
 	if len(names) > most {
 		return strings.Join(names[:most], ", ") + " and others"
 	}

@@ -25,6 +25,9 @@ func TestIncludeAddresses(t *testing.T) {
 			t.Errorf("%s:%s is said to be includable", typ, code)
 		}
 	}
+	if _, err := c.Parse("PlanDefinition", []Pair{{"_include", "PlanDefinition:definition"}}, ParseOptions{}); !strings.HasSuffix(err.Error(), "these do: none") {
+		t.Error(err)
+	}
 	for typ, code := range map[string]string{"Consent": "source-reference", "DiagnosticReport": "assessed-condition"} { // a choice, and an extension
 		if !slices.Contains(c.Includes(typ), typ+":"+code) {
 			t.Errorf("%s:%s is not includable", typ, code)

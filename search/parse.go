@@ -138,7 +138,7 @@ func specials() []special {
 	return []special{
 		{contentField, "words of all text of the resource: all of them, OR and NOT between them, parentheses, word* for a beginning; where words are indexed",
 			"liver (bone OR lung*)", contains(contentField)},
-		{"_filter", "an expression of comparisons, see below", `name co "pet" and not (birthdate lt 2000)`, filterIs},
+		{"_filter", "an expression of comparisons and and, or, not (R4 search_filter.html)", `name co "pet" and not (birthdate lt 2000)`, filterIs},
 		{"_list", "what the entries of a stored List refer to, by the List's id", "current-patients", listIs},
 		{narrativeField, "the same as _content, of the narrative", "liver", contains(narrativeField)},
 	}
