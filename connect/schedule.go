@@ -11,8 +11,12 @@ import (
 
 // Schedule imports each source that has import-every, as Hob itself, until the context ends and the runs under way have. A source's next run begins
 // so long after the one before began, give or take a tenth, so that not all servers ask at once; never while one is going on. What was due while
-// no process ran is made up for once, within a minute or a tenth of the interval, whichever is less.
+// no process ran is made up for once, within a minute or a tenth of the interval, whichever is less. A nil Importer
+// has no sources.
 func (im *Importer) Schedule(ctx context.Context) {
+	if im == nil {
+		return
+	}
 	var all sync.WaitGroup
 	for _, s := range im.Sources {
 		if s.ImportEvery > 0 {

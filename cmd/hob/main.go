@@ -18,6 +18,7 @@ import (
 type verbs struct {
 	Serve   serve        `cmd:"" help:"Start the server."`
 	Load    load         `cmd:"" help:"Load FHIR resources into a running server or into a store."`
+	Import  importVerb   `cmd:"" help:"Import clinicians from a partner API, a FHIR server, a CSV file or a database."`
 	Check   check        `cmd:"" help:"Verify every invariant of a store, or test any FHIR server over HTTP."`
 	Reindex reindex      `cmd:"" help:"Index the resources of a store anew."`
 	Report  healthReport `cmd:"" help:"Print the health summary of a patient, with statistics of his vital signs."`

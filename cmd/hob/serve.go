@@ -40,6 +40,8 @@ type serve struct {
 
 	Audit string `enum:"auto,off,writes,all,reads=sync" default:"auto" help:"Of what an AuditEvent is kept: off, writes, all, or reads=sync, which is all and answers no read before its event is kept. What is refused for want of a login or a right is kept by all of these. auto is off where auth is off, else all."`
 
+	Imports string `placeholder:"FILE" help:"Import clinicians from the sources that this file names, see docs/import.md: on the schedule it gives, and when somebody asks."`
+
 	LogFormat string        `enum:"auto,text,json" default:"auto" help:"Form of the log on standard error: text, json, or auto, which is text on a terminal and json elsewhere."`
 	LogLevel  slog.Level    `default:"info" help:"The least level that is logged: debug, info, warn or error. Requests are info."`
 	Drain     time.Duration `default:"1s" help:"On SIGTERM and SIGINT /readyz answers 503 for so long before connections are refused, so that a load balancer takes notice."`
@@ -182,6 +184,11 @@ func (s *serve) Run(p *process, c *kong.Context) error {
 		return err
 	}
 	config.Witness, config.Operations = outbox.Witness, append(config.Operations, outbox.Operations()...)
+	im, err := s.importer(o.Store, o.catalog, log)
+	if err != nil {
+		return err
+	}
+	config.Operations = append(config.Operations, importOperations(im)...)
 	if config.Audit = s.audit(config); config.Audit != nil {
 		defer config.Audit.Close(context.Background()) // before the store
 	}
@@ -203,6 +210,8 @@ func (s *serve) Run(p *process, c *kong.Context) error {
 	defer stopIndexing()
 	stopOutbox := background(outbox.Run)
 	defer stopOutbox()
+	stopImports := background(im.Schedule)
+	defer stopImports()
 	failed := make(chan error, 1)
 	go func() {
 		if secure != nil {
@@ -226,6 +235,7 @@ func (s *serve) Run(p *process, c *kong.Context) error {
 	time.Sleep(s.Drain) // a second signal ends the process here
 	stopIndexing()      // it goes on at the next start
 	stopOutbox()        // what is not delivered yet is at the next start
+	stopImports()
 	return s.stop(h, o.Store, config.Audit, log)
 }
 
