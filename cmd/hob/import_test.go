@@ -97,7 +97,9 @@ func TestImportRemote(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer res.Body.Close()
-		var o struct{ Issue []struct{ Diagnostics string } }
+		var o struct {
+			Issue []struct{ Diagnostics string }
+		}
 		json.NewDecoder(res.Body).Decode(&o)
 		says := ""
 		if len(o.Issue) > 0 {
