@@ -17,6 +17,7 @@ import (
 // (Operation.Later): what is kept of it, under an id that cannot be guessed.
 type job struct {
 	Subject string    // who asked; nobody else is told of it
+	Client  string    // by which he asked: another that acts for him may have been allowed less
 	Lease   time.Time // it is under way as long as this lies ahead
 	Until   time.Time // when its result is forgotten
 	Status  int       // of the answer; 0: there is none yet
@@ -49,6 +50,7 @@ func (x *async) exchange(ctx context.Context, a storage.Access, r *Request) (*Re
 		return x.bundles.exchange(ctx, a, r)
 	}
 	mine := *r
+	mine.renew = x.Renew
 	mine.Header = r.Header.Clone()
 	mine.Header.Del("Prefer")
 	for _, p := range []string{"return", "handling"} {
@@ -62,6 +64,7 @@ func (x *async) exchange(ctx context.Context, a storage.Access, r *Request) (*Re
 // later makes an exchange of an operation's Later.
 func (x *async) later(op func(context.Context, storage.Access, *Request) (Work, error)) func(context.Context, storage.Access, *Request) (*Response, error) {
 	return func(ctx context.Context, a storage.Access, r *Request) (*Response, error) {
+		r.renew = x.Renew
 		work, err := op(ctx, a, r)
 		if err != nil {
 			return nil, err
@@ -93,7 +96,7 @@ func (x *async) start(ctx context.Context, r *Request, work Work) (string, error
 		return "", err
 	}
 	now := x.Clock()
-	j := job{Subject: r.Caller.Subject, Lease: now.Add(lease), Until: now.Add(keepResult)}
+	j := job{Subject: r.Caller.Subject, Client: r.Caller.Client, Lease: now.Add(lease), Until: now.Add(keepResult)}
 	var version uint64
 	save := func(ctx context.Context) error {
 		return x.Store.Update(ctx, storage.System, func(tx *storage.Tx) (err error) {
@@ -177,7 +180,7 @@ func (x *async) process(ctx context.Context, r *Request, work Work) (res *Respon
 // load reads a job of the one who asks.
 func (x *async) load(tx *storage.Tx, r *Request) (job, error) {
 	j, _, err := jobs.Load(tx, r.ID)
-	if err == nil && j.Subject != r.Caller.Subject {
+	if err == nil && (j.Subject != r.Caller.Subject || j.Client != r.Caller.Client) {
 		err = driver.ErrNotFound
 	}
 	if errors.Is(err, driver.ErrNotFound) {

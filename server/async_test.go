@@ -2,8 +2,10 @@ package server_test
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -37,7 +39,7 @@ func TestAsync(t *testing.T) {
 	f := open(t, func(c *server.Config) {
 		c.Clock = time.Now // the store forgets by the clock of the machine
 		c.Caller = func(r *http.Request) (server.Caller, error) {
-			return server.Caller{Access: storage.System, Subject: r.Header.Get("Caller")}, nil
+			return server.Caller{Access: storage.System, Subject: r.Header.Get("Caller"), Client: r.Header.Get("Client")}, nil
 		}
 	})
 	const later = "Prefer: respond-async, return=representation"
@@ -49,6 +51,7 @@ func TestAsync(t *testing.T) {
 	f.has("family=ann", 1)
 	f.do("GET", at, "", "Caller: bob").fails(404, "not-found", "")
 	f.do("DELETE", at, "", "Caller: bob").is(404)
+	f.do("GET", at, "", "Caller: ann", "Client: another").fails(404, "not-found", "")
 	f.do("GET", at, "", "Caller: ann").is(200)
 	f.do("DELETE", at, "", "Caller: ann").is(202)
 	f.do("GET", at, "", "Caller: ann").fails(404, "not-found", "no longer kept")
@@ -125,4 +128,48 @@ func TestLater(t *testing.T) {
 	f.do("DELETE", at, "").is(202)
 	<-stopped
 	f.do("GET", at, "").is(404)
+}
+
+// TestAsyncRevoked ends the grant of a caller while what he asked for is done in the background: the rest of it is refused.
+func TestAsyncRevoked(t *testing.T) {
+	var left atomic.Int64 // transactions until the grant is revoked
+	f := open(t, func(c *server.Config) {
+		c.Clock = time.Now
+		c.Caller = func(*http.Request) (server.Caller, error) {
+			return server.Caller{Access: storage.System, Subject: "ann", Grant: "of ann"}, nil
+		}
+		c.Renew = func(_ context.Context, grant any) (storage.Access, error) {
+			if grant != "of ann" || left.Add(-1) < 0 {
+				return nil, fmt.Errorf("revoked: %w", storage.ErrForbidden)
+			}
+			return storage.System, nil
+		}
+		c.Operations = []server.Operation{{Name: "slow", Definition: "urn:x:slow", On: server.System, Later: func(_ context.Context, _ storage.Access, r *server.Request) (server.Work, error) {
+			return func(ctx context.Context) (*server.Response, error) {
+				_, err := r.Renew(ctx)
+				return &server.Response{Status: 200}, err
+			}, nil
+		}}}
+	})
+	var entries []string
+	for i := range 50 {
+		entries = append(entries, put(patient(fmt.Sprint("p", i), "Revoked")))
+	}
+	left.Store(20)
+	at := f.do("POST", "/fhir", batch(entries...), "Prefer: respond-async").place()
+	statuses := f.settled(at).response("batch-response").statuses()
+	if done, refused := strings.Count(statuses, "201"), strings.Count(statuses, "403"); done != 20 || refused != 30 {
+		t.Errorf("%d entries were done and %d refused, want 20 and 30: %s", done, refused, statuses)
+	}
+	f.has("family=Revoked", 20)
+
+	left.Store(1) // it is revoked between the preparation of a transaction and its commit
+	at = f.do("POST", "/fhir", transaction(post("", patient("", "Late"))), "Prefer: respond-async").place()
+	f.settled(at).is(403)
+	f.has("family=Late", 0)
+
+	left.Store(0)
+	f.settled(f.do("POST", "/fhir/$slow", "").place()).is(403)
+	f.do("POST", "/fhir", batch(put(patient("waits", "x")))).response("batch-response") // while the client waits, nothing is asked again
+	f.do("GET", "/fhir/Patient/waits", "").is(200)
 }

@@ -34,7 +34,7 @@ func (b *bundles) exchange(ctx context.Context, a storage.Access, r *Request) (*
 		r.noted = true // by each of its entries
 		return b.batch(ctx, a, r, entries)
 	}
-	return b.transaction(ctx, a, r, entries)
+	return b.transaction(ctx, r, entries)
 }
 
 // batchWidth is how many entries of one batch are under way at once: writes wait for the disk most of the time, and those that wait
@@ -76,8 +76,13 @@ func (b *bundles) alone(ctx context.Context, a storage.Access, r *Request, e *en
 	}
 	if e.rt.open {
 		a = storage.System
+	} else if r.renew != nil {
+		a, err = r.Renew(ctx)
+		e.req.Caller.Access = a
 	}
-	e.res, err = e.rt.perform(ctx, b.Store, a, e.req)
+	if err == nil {
+		e.res, err = e.rt.perform(ctx, b.Store, a, e.req)
+	}
 	if lost := b.Audit.tell(ctx, e.req, e.res, err); lost != nil {
 		err = lost
 	}

@@ -16,7 +16,7 @@ import (
 // transaction performs all entries or none (R4 http.html, transaction processing rules). Ids are given and links rewritten before
 // anything is prepared; all entries are prepared at once, outside the writer, and confirmed in one closure, in the order that the
 // specification wants. What was looked up on the snapshot is looked up again there; if others were faster, all is prepared again.
-func (b *bundles) transaction(ctx context.Context, a storage.Access, r *Request, entries []*entry) (*Response, error) {
+func (b *bundles) transaction(ctx context.Context, r *Request, entries []*entry) (*Response, error) {
 	r.parts = entries
 	errs := make([]error, len(entries))
 	each(len(entries), procs(), func(i int) {
@@ -32,7 +32,7 @@ func (b *bundles) transaction(ctx context.Context, a storage.Access, r *Request,
 	if err := worst(errs); err != nil {
 		return nil, err
 	}
-	err := again(func() error { return b.attempt(ctx, a, r, entries) }, "what the transaction is about")
+	err := again(func() error { return b.attempt(ctx, r, entries) }, "what the transaction is about")
 	if err != nil {
 		return nil, err
 	}
@@ -44,7 +44,11 @@ func (b *bundles) transaction(ctx context.Context, a storage.Access, r *Request,
 }
 
 // attempt prepares and confirms a transaction once.
-func (b *bundles) attempt(ctx context.Context, a storage.Access, r *Request, entries []*entry) error {
+func (b *bundles) attempt(ctx context.Context, r *Request, entries []*entry) error {
+	a, err := r.Renew(ctx)
+	if err != nil {
+		return err
+	}
 	ordered := slices.Clone(entries)
 	slices.SortStableFunc(ordered, func(x, y *entry) int { return x.step() - y.step() })
 	if len(ordered) == 0 || ordered[0].step() == stepRead {
@@ -73,6 +77,9 @@ func (b *bundles) attempt(ctx context.Context, a storage.Access, r *Request, ent
 		}
 	})
 	if err := worst(errs); err != nil {
+		return err
+	}
+	if a, err = r.Renew(ctx); err != nil {
 		return err
 	}
 	return b.Store.Update(ctx, a, func(tx *storage.Tx) error {

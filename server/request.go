@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -54,10 +55,11 @@ type Request struct {
 	route    *route
 	audit    *Audit
 	witness  func(*storage.Tx, Caller) error
-	from     string   // the address of the client
-	noted    bool     // the audit has an event of it
-	parts    []*entry // of a transaction
-	inside   bool     // the Request is part of a transaction, and its Interaction runs in the writer
+	from     string                                             // the address of the client
+	noted    bool                                               // the audit has an event of it
+	parts    []*entry                                           // of a transaction
+	inside   bool                                               // the Request is part of a transaction, and its Interaction runs in the writer
+	renew    func(context.Context, any) (storage.Access, error) // Config.Renew of a Request that outlives its HTTP request; else nil
 	last     *[]check
 }
 
@@ -66,6 +68,15 @@ type check func(*storage.Tx) error
 
 // finally asks for a check at the end of the transaction, when all of its entries have been written. Only a Plan's Confirm may ask.
 func (r *Request) finally(c check) { *r.last = append(*r.last, c) }
+
+// Renew returns what the caller may see and do now. What is done in the background asks anew before each transaction, since a grant may be
+// revoked or end meanwhile; the error says so. While a client waits for the answer it is what his request began with.
+func (r *Request) Renew(ctx context.Context) (storage.Access, error) {
+	if r.renew == nil || r.Caller.Grant == nil {
+		return r.Caller.Access, nil
+	}
+	return r.renew(ctx, r.Caller.Grant)
+}
 
 // Key is the key of the resource that an instance level request names.
 func (r *Request) Key() driver.Key { return driver.Key{Type: r.Type, ID: r.ID} }

@@ -35,6 +35,7 @@ type Operation struct {
 
 	// Later is of what takes long: it checks the request, on its own transactions, and returns the work. The answer is a 202 then; the place in
 	// Content-Location tells how it stands, as of a Bundle with Prefer: respond-async, and a DELETE of it ends the context of the work.
+	// The work asks Request.Renew for the Access of each of its transactions: the one given here is of the checks alone.
 	Later func(context.Context, storage.Access, *Request) (Work, error)
 }
 

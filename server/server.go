@@ -17,6 +17,7 @@
 package server
 
 import (
+	"context"
 	"crypto/rand"
 	"log/slog"
 	"net/http"
@@ -42,6 +43,10 @@ type Config struct {
 	// Caller tells who is asking, from a request whose body has not been read. An error is what the caller is told; one with a method
 	// Challenge() string puts that into WWW-Authenticate. nil lets nobody in: a server that forgets to ask must not answer.
 	Caller func(*http.Request) (Caller, error)
+
+	// Renew makes the Access of a Caller anew from his Grant, for what outlives his request. An error says that the grant has ended. nil: what
+	// a request began with, it may finish.
+	Renew func(ctx context.Context, grant any) (storage.Access, error)
 
 	// Indexing takes up the SearchParameters that are stored. Whoever opens it runs it. nil: they are stored, and that is all.
 	Indexing *Indexing
@@ -183,6 +188,12 @@ func New(c Config) http.Handler {
 		c.Caller = func(*http.Request) (Caller, error) { return Caller{}, errNobody }
 	}
 	c.Caller = throttled(c)
+	if renew := c.Renew; renew != nil {
+		c.Renew = func(ctx context.Context, grant any) (storage.Access, error) {
+			a, err := renew(ctx, grant)
+			return c.Audit.kept(a), err
+		}
+	}
 	if len(c.Key) == 0 {
 		c.Key = make([]byte, 32)
 		rand.Read(c.Key)

@@ -26,6 +26,14 @@ type access struct {
 // granted makes anew what a Grant that was kept allows; nil is that of one who was not asked who he is.
 type granted func(context.Context, *auth.Grant) (storage.Access, error)
 
+// renew is granted as server.Config.Renew.
+func (anew granted) renew(ctx context.Context, grant any) (storage.Access, error) {
+	if g, ok := grant.(auth.Grant); ok {
+		return anew(ctx, &g)
+	}
+	return nil, errUnknown
+}
+
 // access makes what --auth says. base is the FHIR base as clients see it.
 func (s *serve) access(ctx context.Context, store *storage.Store, catalog *search.Catalog, base string, log *slog.Logger) (access, error) {
 	switch s.Auth {

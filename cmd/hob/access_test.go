@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -16,6 +17,8 @@ import (
 	"github.com/go-jose/go-jose/v4"
 
 	"github.com/hob-fhir/hob/auth"
+	"github.com/hob-fhir/hob/conformance/r4"
+	"github.com/hob-fhir/hob/search"
 )
 
 // issuer is one of another make.
@@ -206,4 +209,50 @@ func TestAudit(t *testing.T) {
 		t.Errorf("a scope of everything shows the audit: %d", res.StatusCode)
 	}
 	s.stop()
+}
+
+// TestRenew makes the Access of a kept grant anew, until the grant is revoked or its time is over.
+func TestRenew(t *testing.T) {
+	i := newIssuer(t)
+	catalog, err := search.NewCatalog(r4.SearchParameters, search.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	policy, err := auth.NewPolicy(catalog, auth.Rules{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var revoked bool
+	now := time.Now()
+	caller, anew, err := callers(policy, []auth.Issuer{{
+		URL: i.URL, Audiences: []string{"here"}, Algorithms: []string{"ES256"},
+		Revoked: func(context.Context, auth.Grant) (bool, error) { return revoked, nil },
+	}}, auth.Options{Clock: func() time.Time { return now }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := httptest.NewRequest("GET", "/fhir/Patient", nil)
+	r.Header.Set("Authorization", "Bearer "+i.token("here", map[string]any{"scope": "system/*.rs"}))
+	who, err := caller(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	renew := func(grant any) error {
+		_, err := anew.renew(t.Context(), grant)
+		return err
+	}
+	if err := renew(who.Grant); err != nil {
+		t.Errorf("a grant that stands: %v", err)
+	}
+	revoked = true
+	if err := renew(who.Grant); err == nil || !strings.Contains(err.Error(), "revoked") {
+		t.Errorf("a grant that was revoked: %v", err)
+	}
+	revoked, now = false, now.Add(2*time.Hour)
+	if err := renew(who.Grant); err == nil || !strings.Contains(err.Error(), "expired") {
+		t.Errorf("a grant whose time is over: %v", err)
+	}
+	if err := renew("a word"); err == nil {
+		t.Error("a word is taken for a grant")
+	}
 }

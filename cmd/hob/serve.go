@@ -178,7 +178,7 @@ func (s *serve) Run(p *process, c *kong.Context) error {
 	if err != nil {
 		return err
 	}
-	config.Caller = who.caller
+	config.Caller, config.Renew = who.caller, who.granted.renew
 	outbox, err := s.outbox(o.Store, o.catalog, who.granted, log)
 	if err != nil {
 		return err
