@@ -112,9 +112,8 @@ func (f *forward) name() string { return "forward/" + f.Name }
 
 // unit is what one record of the log makes to be sent: the resource, and before it what it refers to.
 type unit struct {
-	position driver.Position
-	key      driver.Key // the resource that the unit is for
-	entries  []entry
+	key     driver.Key // the resource that the unit is for
+	entries []entry
 }
 
 // entry is a resource as it is sent; without a body it is deleted.
@@ -142,14 +141,13 @@ func (f *forward) step(ctx context.Context) (busy bool, err error) {
 	if err := f.replay(ctx); err != nil {
 		return false, err
 	}
-	units, end, err := f.gather(ctx)
+	units, end, err := f.gather(ctx, forwardMost)
 	if err != nil || end == "" {
 		return false, err
 	}
-	if len(units) == 0 {
-		return true, f.save(ctx, end, nil, nil)
+	if len(units) > 0 {
+		err = f.send(ctx, units)
 	}
-	err = f.send(ctx, units)
 	if err == nil {
 		f.refused = 0
 		return true, f.save(ctx, end, units, nil)
@@ -157,27 +155,35 @@ func (f *forward) step(ctx context.Context) (busy bool, err error) {
 	if _, no := refuses(err); !no {
 		return false, err
 	}
-	for i, u := range units { // one of them is refused, and the others need not wait for it
-		at := u.position
-		if i == len(units)-1 {
-			at = end
+	return true, f.alone(ctx, end)
+}
+
+// alone forwards unit by unit what was refused together, up to the end: one of them is at fault, and the others need not wait for it. Each is
+// gathered anew, since it may have come with one that is refused.
+func (f *forward) alone(ctx context.Context, end driver.Position) error {
+	for f.state.Position < end {
+		one, at, err := f.gather(ctx, 1)
+		if err != nil || at == "" {
+			return err
 		}
-		err := f.send(ctx, units[i:i+1])
+		if len(one) > 0 {
+			err = f.send(ctx, one)
+		}
 		a, no := refuses(err)
 		if err != nil && !no {
-			return false, err
+			return err
 		}
 		if no {
 			if f.refused++; f.refused < f.Refusals {
-				return false, err
+				return err
 			}
 		}
 		f.refused = 0
-		if err := f.save(ctx, at, units[i:i+1], a); err != nil {
-			return false, err
+		if err := f.save(ctx, at, one, a); err != nil {
+			return err
 		}
 	}
-	return true, nil
+	return nil
 }
 
 // load reads how far it is. Other criteria than before are a walk from the beginning: what is there already is passed by, and what is not

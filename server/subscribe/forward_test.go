@@ -261,6 +261,20 @@ func TestForwardLetter(t *testing.T) {
 	eventually(t, "it is there after all", func() bool { return b.has("DiagnosticReport", "poison") && len(a.letters()) == 0 })
 }
 
+// TestForwardAlone: what was to come with a resource that is refused comes by itself, if it is asked for.
+func TestForwardAlone(t *testing.T) {
+	b := open(t, func(i *instance) { i.refuse = "poison" })
+	a := open(t, nil)
+	a.put("DiagnosticReport", "poison", `,"status":"final","code":{"text":"x"},"result":[{"reference":"Observation/o1"}]`)
+	a.put("Observation", "o1", `,"status":"final","code":{"text":"x"}`)
+	a.put("Observation", "o2", `,"status":"final","code":{"text":"x"}`)
+	a.stop()
+	a.config.Destinations = []subscribe.Destination{{Name: "b", URL: b.base(), Criteria: []string{"DiagnosticReport", "Observation"}}}
+	a.start()
+	eventually(t, "one is a letter", func() bool { return len(a.letters()) == 1 })
+	eventually(t, "the results are there", func() bool { return b.has("Observation", "o1") && b.has("Observation", "o2") })
+}
+
 // TestDestinations that cannot be.
 func TestDestinations(t *testing.T) {
 	for _, c := range []struct {

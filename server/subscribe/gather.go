@@ -19,8 +19,9 @@ const (
 	mostTargets  = 1000    // that are sent with one resource
 )
 
-// gather reads on in the log, as far as one transaction goes, and returns what is to be sent; end is "" if there is nothing in the log.
-func (f *forward) gather(ctx context.Context) (units []unit, end driver.Position, err error) {
+// gather reads on in the log until there are so many entries, or as many as one transaction should hold, and returns what is to be sent and up
+// to where in the log; end is "" if there is nothing there.
+func (f *forward) gather(ctx context.Context, most int) (units []unit, end driver.Position, err error) {
 	err = f.Store.View(ctx, storage.System, func(tx *storage.Tx) error {
 		units, end = nil, ""
 		seen := map[driver.Key]bool{} // that are sent by this transaction
@@ -35,7 +36,6 @@ func (f *forward) gather(ctx context.Context) (units []unit, end driver.Position
 					return err
 				}
 				if len(u.entries) > 0 {
-					u.position = rec.Position
 					units = append(units, u)
 					entries += len(u.entries)
 					for _, e := range u.entries {
@@ -44,7 +44,7 @@ func (f *forward) gather(ctx context.Context) (units []unit, end driver.Position
 				}
 			}
 			end = rec.Position
-			if entries >= forwardMost || size >= forwardBytes {
+			if entries >= most || size >= forwardBytes {
 				return nil
 			}
 		}
