@@ -185,12 +185,12 @@ func (c *Config) systemOf(tx *storage.Tx, name string) (string, error) {
 	if uri.MatchString(name) {
 		return name, nil
 	}
-	s, err := c.Catalog.Parse("NamingSystem", []search.Pair{{Name: "name:exact", Value: escaped.Replace(name)}}, search.ParseOptions{})
+	s, err := c.Catalog.Parse("NamingSystem", []search.Pair{{Name: "name:exact", Value: search.Escape(name)}}, search.ParseOptions{})
 	if err != nil {
 		return "", err
 	}
 	var systems []string
-	for hit, err := range tx.Find(driver.Find{Type: "NamingSystem", Where: s.Where, Limit: 10}) {
+	for hit, err := range tx.Find(driver.Find{Type: "NamingSystem", Where: s.Where, Limit: 10, Budget: c.Limits.Within}) {
 		if errors.Is(err, storage.ErrForbidden) {
 			break
 		}
@@ -214,9 +214,6 @@ func (c *Config) systemOf(tx *storage.Tx, name string) (string, error) {
 	return "", fhirmap.Errorf(fhirmap.CodeMultiple, "Parameters.parameter", "several NamingSystems are named %s; give the URI of one: %s",
 		clip(name), strings.Join(systems, ", "))
 }
-
-// escaped writes a text as the value of a search parameter.
-var escaped = strings.NewReplacer(`\`, `\\`, `,`, `\,`, `$`, `\$`, `|`, `\|`)
 
 // uriOf is the URI of a NamingSystem that is not retired, the preferred one first; "" if it has none.
 func uriOf(naming *fhirmap.Element) string {
