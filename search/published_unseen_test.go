@@ -14,7 +14,6 @@ var without = map[string]string{
 	"Resource._query":              "published without an expression: named queries",
 	"Patient.age":                  "published without an expression: an extension that R4 does not define",
 	"Patient.birthOrderBoolean":    "published without an expression: an extension that R4 does not define",
-	"Location.near":                "special: a distance is no interval of one value",
 	"Resource._id (example)":       "published to illustrate SearchParameter",
 	"Condition.subject (example)":  "published to illustrate SearchParameter: Condition-subject is the parameter",
 	"Patient.part-agree (example)": "published to illustrate SearchParameter: an extension of DocumentReference with base Patient",
