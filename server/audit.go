@@ -11,8 +11,10 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/time/rate"
 
 	"github.com/hob-fhir/hob/fhirmap"
@@ -37,6 +39,9 @@ type Audit struct {
 	closed  sync.Once
 	done    chan struct{}
 	strange *rate.Limiter // events of callers who were not let in
+
+	left  prometheus.Counter // events of these that were left out
+	since atomic.Int64       // those since the last that was kept, which tells of them
 }
 
 // Auditing is which interactions are kept.
@@ -53,7 +58,7 @@ const (
 	auditQueue = 4096                   // events that wait
 	auditBatch = 256                    // events of one commit
 	auditDelay = 200 * time.Millisecond // that the first of them waits for more
-	auditRate  = 20                     // events a second of callers who were not let in; more are only counted, else they could fill the store
+	auditRate  = 20                     // events a second of callers who were not let in; more are counted and left out, else they could fill the store
 )
 
 // NewAudit begins to keep events in a store. key makes the digests of what was searched for; see PageKey. Close ends it.
@@ -64,6 +69,9 @@ func NewAudit(s *storage.Store, mode Auditing, key []byte, clock func() time.Tim
 	a := &Audit{
 		store: s, mode: mode, key: derived(key, "audit: digests of values"), clock: clock, log: log,
 		queue: make(chan event, auditQueue), closing: make(chan struct{}), done: make(chan struct{}), strange: rate.NewLimiter(auditRate, 10*auditRate),
+		left: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "hob_audit_left_out_total", Help: "Refusals of callers who were not let in, of which no event was kept because there were too many.",
+		}),
 	}
 	go a.keep()
 	return a
@@ -87,6 +95,7 @@ type event struct {
 	write    bool
 	status   int
 	issue    fhirmap.Code // why it was refused
+	left     int64        // events like it that were left out before it
 	caller   Caller
 	address  string
 	entities []entity
@@ -180,8 +189,15 @@ func (a *Audit) tell(ctx context.Context, r *Request, res *Response, err error) 
 	switch {
 	case a.mode == AuditWrites && !e.write && !denied, e.status == http.StatusTooManyRequests:
 		return nil
-	case e.caller.Subject == "" && denied && !a.strange.AllowN(a.clock(), 1):
-		return nil
+	case e.caller.Subject == "" && denied:
+		if !a.strange.AllowN(a.clock(), 1) {
+			a.left.Inc()
+			a.since.Add(1)
+			return nil
+		}
+		if e.left = a.since.Swap(0); e.left > 0 {
+			a.log.Warn("events of callers who were not let in were left out of the audit", "events", e.left)
+		}
 	}
 	if r.parts == nil {
 		e.entities = []entity{a.about(r, res)}

@@ -51,7 +51,11 @@ func (e event) resource() []byte {
 		outcome = "4"
 	}
 	b.raw(`","outcome":"` + outcome + `","outcomeDesc":`)
-	b.text(strings.TrimSpace(strconv.Itoa(e.status) + " " + string(e.issue)))
+	how := strings.TrimSpace(strconv.Itoa(e.status) + " " + string(e.issue))
+	if e.left > 0 {
+		how += "; " + strconv.FormatInt(e.left, 10) + " before it were left out"
+	}
+	b.text(how)
 	b.raw(`,"agent":[{`)
 	if e.caller.Subject != "" {
 		b.raw(`"who":{`)

@@ -8,8 +8,11 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/hob-fhir/hob/fhirmap"
 	"github.com/hob-fhir/hob/server"
@@ -19,6 +22,10 @@ import (
 
 // audited is a server that keeps an audit, whose caller is whom the header Caller names.
 func audited(t *testing.T, mode server.Auditing) (*fixture, *server.Audit) {
+	return auditedBy(t, mode, func(*server.Config) {})
+}
+
+func auditedBy(t *testing.T, mode server.Auditing, change func(*server.Config)) (*fixture, *server.Audit) {
 	var a *server.Audit
 	f := open(t, func(c *server.Config) {
 		a = server.NewAudit(c.Store, mode, c.Key, c.Clock, slog.New(slog.DiscardHandler))
@@ -39,6 +46,7 @@ func audited(t *testing.T, mode server.Auditing) (*fixture, *server.Audit) {
 			}
 			return who, nil
 		}
+		change(c)
 	})
 	t.Cleanup(func() { a.Close(background()) })
 	return f, a
@@ -218,4 +226,32 @@ func TestAuditOfMany(t *testing.T) {
 		t.Errorf("%d events, of which the first lists %d", len(got), strings.Count(got[0], "Patient/"))
 	}
 	f.do("GET", "/fhir/AuditEvent", "", "Caller: dan").is(200).says("and 3 more")
+}
+
+// TestAuditLeftOut sends more requests without a login than the audit keeps events of: it tells how many it has left out.
+func TestAuditLeftOut(t *testing.T) {
+	f, a := audited(t, server.AuditAll)
+	const asked = 400
+	for range asked {
+		f.do("GET", "/fhir/Patient/ann", "").is(401)
+	}
+	counted := regexp.MustCompile(`(?m)^hob_audit_left_out_total (\d+)$`).FindStringSubmatch(f.do("GET", "/metrics", "", "Caller: dan").is(200).body)
+	if counted == nil {
+		t.Fatal("the metrics do not count what was left out")
+	}
+	f.clock.forward(time.Second)
+	f.do("GET", "/fhir/Patient/ann", "").is(401)
+	if err := a.Close(background()); err != nil {
+		t.Fatal(err)
+	}
+	events, told := f.events(), 0
+	for _, e := range events {
+		if m := regexp.MustCompile(`401 login; (\d+) before it were left out`).FindStringSubmatch(e); m != nil {
+			n, _ := strconv.Atoi(m[1])
+			told += n
+		}
+	}
+	if left, _ := strconv.Atoi(counted[1]); left == 0 || left != told || len(events)+left != asked+1 {
+		t.Errorf("%d events; %d were left out, and the events tell of %d", len(events), left, told)
+	}
 }

@@ -209,6 +209,9 @@ func New(c Config) http.Handler {
 	g.HandleMethodNotAllowed = true
 	g.RedirectTrailingSlash = false
 	m := newMetrics(c.Version)
+	if c.Audit != nil {
+		m.registry.MustRegister(c.Audit.left)
+	}
 	g.Use(house(&c, m))
 	g.NoRoute(noRoute)
 	g.NoMethod(noMethod)
