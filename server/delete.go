@@ -37,12 +37,12 @@ func remove(c *Config, from references) Preparation {
 			return nothingThere(head, r.Key(), r), nil
 		}
 		return Plan{Confirm: func(tx *storage.Tx, r *Request) (*Response, error) {
-			switch {
-			case cascade:
+			if cascade {
 				if err := from.sweep(tx, head.Key, c.Limits); err != nil {
 					return nil, err
 				}
-			case c.Policy.Referential: // asked at the end, since a transaction may delete what refers to it too
+			}
+			if c.Policy.Referential { // asked at the end, since a transaction may delete what refers to it too, and a cascade only what its caller may
 				r.finally(func(tx *storage.Tx) error { return from.free(tx, head.Key, c.Limits) })
 			}
 			now, err := tx.Head(head.Key)
@@ -122,6 +122,9 @@ type references struct {
 func referrers(c *search.Catalog) references {
 	refs := references{to: map[string][]referring{}}
 	for _, typ := range fhirmap.ResourceTypes() {
+		if typ == "AuditEvent" { // it tells what was done to a resource, and outlives it
+			continue
+		}
 		for _, p := range c.For(typ) {
 			if p.Type != "reference" {
 				continue
@@ -156,8 +159,25 @@ func (refs references) each(k driver.Key, budget int, fn func(driver.Find) error
 	return nil
 }
 
-// free refuses the deletion of what others refer to, and names how many of each type do.
+// free refuses the deletion of what others refer to, whoever may see them. Of those that the caller may not see it says only that there are.
 func (refs references) free(tx *storage.Tx, k driver.Key, l Limits) error {
+	if err := refs.seen(tx, k, l); err != nil {
+		return err
+	}
+	return refs.each(k, l.Within, func(f driver.Find) error {
+		if narrowed, err := tx.Narrowed(f); err == nil && !narrowed {
+			return nil // all was seen
+		}
+		held, err := tx.Holds(f)
+		if err == nil && held {
+			err = fhirmap.Errorf(fhirmap.CodeConflict, "", "%s is referred to by what you may not see; it cannot be deleted before that is changed", k)
+		}
+		return err
+	})
+}
+
+// seen refuses the deletion of what others refer to that the caller may see, and names how many of each type do.
+func (refs references) seen(tx *storage.Tx, k driver.Key, l Limits) error {
 	found := map[driver.Key]bool{}
 	err := refs.each(k, l.Within, func(f driver.Find) error {
 		for hit, err := range tx.Find(f) {

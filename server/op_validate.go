@@ -74,7 +74,7 @@ func (v *validation) would(c *Config, from references, tx *storage.Tx, r *Reques
 	case v.mode == "delete" && !there:
 		return fmt.Errorf("%s: %w", r.Key(), driver.ErrNotFound)
 	case v.mode == "delete" && c.Policy.Referential:
-		return from.free(tx, r.Key(), c.Limits)
+		return from.seen(tx, r.Key(), c.Limits)
 	case v.mode == "delete":
 		return nil
 	case v.resource.ID() != r.ID:

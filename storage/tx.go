@@ -255,6 +255,19 @@ func (tx *Tx) find(f driver.Find) (driver.Find, bool, error) {
 	return f, narrowed, err
 }
 
+// Holds reports whether any record at all matches a search, also one beyond the access. It is for rules of the house that must not depend on
+// who is asking; what it answers may be told to nobody but by the rule.
+func (tx *Tx) Holds(f driver.Find) (bool, error) {
+	if (driver.Key{Type: f.Type}).Private() {
+		return false, fmt.Errorf("type %s: %w", f.Type, driver.ErrNotFound)
+	}
+	f.Limit, f.Trace = 1, nil
+	for _, err := range tx.search(f) {
+		return err == nil, silent(f.Type, err)
+	}
+	return false, nil
+}
+
 // Log yields the records of the log that the caller may read, in commit order. Limit counts what is yielded.
 func (tx *Tx) Log(l driver.Log) iter.Seq2[driver.Record, error] {
 	if l.Type != "" {
