@@ -131,7 +131,7 @@ func TestImportRemote(t *testing.T) {
 	if err := json.Unmarshal([]byte(r.out), &report); err != nil || report.Created != 3 || len(report.People) != 3 || len(report.Attempts) != 2 || report.Attempts[1].Status != 200 {
 		t.Errorf("the report is %s (%v)", r.out, err)
 	}
-	if b := s.find("/fhir/Practitioner?family=okafor"); len(b.Entry) != 3 {
+	if b := s.find("/Practitioner?family=okafor"); len(b.Entry) != 3 {
 		t.Errorf("%d people", len(b.Entry))
 	}
 	p.List[0].Title = "NP"
@@ -174,7 +174,7 @@ func TestImportRemote(t *testing.T) {
 func TestImportScheduled(t *testing.T) {
 	_, sources := partner(t, ", import-every: 1s")
 	s := serving(t, "badger::memory:", "--imports", sources)
-	s.until("people are there", func() bool { return len(s.find("/fhir/Practitioner").Entry) == 3 })
+	s.until("people are there", func() bool { return len(s.find("/Practitioner").Entry) == 3 })
 	s.stop()
 }
 
@@ -239,7 +239,7 @@ func TestClinicianImportExample(t *testing.T) {
 		}
 		t.Logf("block %d\n%s", i+3, out)
 	}
-	if b := s.find("/fhir/Practitioner?_count=100"); len(b.Entry) != 20 {
+	if b := s.find("/Practitioner?_count=100"); len(b.Entry) != 20 {
 		t.Errorf("in the end there are %d people, want 20", len(b.Entry))
 	}
 	s.stop()
