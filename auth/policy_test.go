@@ -19,9 +19,9 @@ func entries(t *testing.T, body []byte) int {
 	return len(b.Entry)
 }
 
-// TestMatrix is the access matrix: who may do what with his own patient and with another's (seeds: B2). Each cell is a status, and after a
+// TestB2 is the access matrix: who may do what with his own patient and with another's (seeds: B2). Each cell is a status, and after a
 // slash the number of entries.
-func TestMatrix(t *testing.T) {
+func TestB2(t *testing.T) {
 	edit := func(id, doctor string) string {
 		return `{"resourceType":"Patient","id":"` + id + `","active":true,"name":[{"family":"Edited"}],"generalPractitioner":[{"reference":"Practitioner/` + doctor + `"}]}`
 	}
