@@ -15,6 +15,7 @@ type circle struct {
 	types    byType
 	one      string       // the id of the only patient; "": where says which
 	patients driver.Query // on Patient
+	treats   []way        // by which a patient comes into it
 }
 
 // only is the circle of one patient.
@@ -57,6 +58,14 @@ func (c *circle) writes(typ string) driver.Query {
 		return nil
 	default:
 		q = driver.And{c.some(), driver.Not{Of: c.others()}}
+	}
+	for _, w := range c.treats { // who names a patient that is not there yet, beside one of his, could see that one from the first day on
+		if w.Type != typ {
+			continue
+		}
+		for _, field := range w.patient {
+			q = driver.And{q, driver.Or{driver.Not{Of: driver.Has(field)}, driver.Refers{Field: field, Type: "Patient", Where: c.patients}}}
+		}
 	}
 	if slices.Contains(search.Attaching, typ) { // who attaches a Binary that he may not see could see it from then on
 		q = driver.And{q, driver.Not{Of: driver.Refers{Field: search.BinaryField, Type: "Binary", Where: driver.Not{Of: c.sees("Binary")}}}}

@@ -91,7 +91,7 @@ func (p *Policy) Access(g Grant) (storage.Access, error) {
 	case "RelatedPerson":
 		a.user = &circle{types: p.types, patients: related(id)}
 	case "Practitioner", "PractitionerRole":
-		a.user = &circle{types: p.types, patients: treated(p.treats, g.FHIRUser)}
+		a.user = &circle{types: p.types, patients: treated(p.treats, g.FHIRUser), treats: p.treats}
 	}
 	return a.allows, nil
 }

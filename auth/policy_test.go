@@ -135,6 +135,8 @@ func TestTakeover(t *testing.T) {
 		"a care team and the record":    {"doctor dan", asked{method: "POST", body: bundle(entry("POST", "CareTeam", team), entry("PUT", "Patient/bob", mine))}, 403},
 		"a care team and a note":        {"doctor dan", asked{method: "POST", body: bundle(entry("POST", "CareTeam", team), entry("POST", "Observation", `{"resourceType":"Observation","status":"final","code":{"text":"x"},"subject":{"reference":"Patient/bob"}}`))}, 403},
 		"with a patient of his as well": {"doctor dan", asked{method: "POST", path: "/CareTeam", body: strings.Replace(team, `"participant":[`, `"participant":[{"member":{"reference":"Patient/ann"}},`, 1)}, 403},
+		"a care team of one to come":    {"doctor dan", asked{method: "POST", path: "/CareTeam", body: strings.NewReplacer(`Patient/bob`, `Patient/later`, `"participant":[`, `"participant":[{"member":{"reference":"Patient/ann"}},`).Replace(team)}, 403},
+		"a care team of one deleted":    {"doctor dan", asked{method: "POST", path: "/CareTeam", body: strings.NewReplacer(`Patient/bob`, `Patient/gone`, `"participant":[`, `"participant":[{"member":{"reference":"Patient/ann"}},`).Replace(team)}, 403},
 		"a role that is his":            {"doctor hal", asked{method: "PUT", path: "/PractitionerRole/gilrole", body: `{"resourceType":"PractitionerRole","id":"gilrole","practitioner":{"reference":"Practitioner/hal"}}`}, 403},
 		"a new role":                    {"doctor hal", asked{method: "POST", path: "/PractitionerRole", body: `{"resourceType":"PractitionerRole","practitioner":{"reference":"Practitioner/hal"}}`}, 403},
 		"a relation":                    {"patient bob", asked{method: "POST", path: "/RelatedPerson", body: `{"resourceType":"RelatedPerson","patient":{"reference":"Patient/ann"}}`}, 403},
