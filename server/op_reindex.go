@@ -82,7 +82,7 @@ func whole(r *Request, action storage.Action) error {
 
 // progress tells how a $reindex goes on: 202 while it does, 200 when it is done, for a day.
 func (x *Indexing) progress(ctx context.Context, _ storage.Access, r *Request) (*Response, error) {
-	if err := whole(r, storage.Read); err != nil {
+	if err := whole(r, storage.Update); err != nil {
 		return nil, err
 	}
 	var w wish
