@@ -41,6 +41,7 @@ type Source struct {
 	Key       string  `yaml:"key"`
 	Cursor    string  `yaml:"cursor"`
 	Overlap   string  `yaml:"overlap"`
+	Into      string  `yaml:"into"` // what the rows are: clinicians or checkups; "": clinicians
 
 	kind *kind
 	base *url.URL // of HTTP sources
@@ -160,9 +161,18 @@ func (s *Source) complete(dir string) error {
 			return fmt.Errorf("%s is missing; kind %s needs it", key, s.kind.name)
 		}
 	}
+	known := fields
+	switch s.Into {
+	case "", "clinicians":
+		s.Into = "clinicians"
+	case "checkups":
+		known = CheckupColumns
+	default:
+		return fmt.Errorf("into: rows become clinicians or checkups, not %.100q", s.Into)
+	}
 	for field := range s.Columns {
-		if !slices.Contains(fields, field) {
-			return fmt.Errorf("columns: %.100s is no field of a clinician; those are %s", field, strings.Join(fields, ", "))
+		if !slices.Contains(known, field) {
+			return fmt.Errorf("columns: %.100s is no field of %s; those are %s", field, s.Into, strings.Join(known, ", "))
 		}
 	}
 	for name, v := range map[string]int64{
@@ -188,6 +198,9 @@ func (s *Source) complete(dir string) error {
 	s.Backoff = cmp.Or(s.Backoff, 500*time.Millisecond)
 	s.MaxWait = cmp.Or(s.MaxWait, time.Minute)
 	s.MaxBytes = cmp.Or(s.MaxBytes, 16<<20)
+	if s.Into == "checkups" {
+		s.MaxRecords = cmp.Or(s.MaxRecords, 500) // each is up to four resources
+	}
 	s.MaxRecords = cmp.Or(s.MaxRecords, 2000)
 	s.MaxPages = cmp.Or(s.MaxPages, 100)
 	for _, path := range []*string{&s.File, &s.TokenFile, &s.URLFile} {

@@ -42,7 +42,7 @@ var kinds = []kind{
 	},
 	{
 		name: "sql", says: "a query of a PostgreSQL database, read on from where it was read before",
-		keys: []string{"url-file", "query", "key", "cursor", "overlap", "columns"}, need: []string{"query", "key", "cursor"},
+		keys: []string{"url-file", "query", "key", "cursor", "overlap", "columns", "into"}, need: []string{"query", "key", "cursor"},
 		check: sqlCheck, fetch: sqlFetch,
 		columns:  columns{fieldID: keyColumn, fieldGiven: "given", fieldFamily: "family", fieldTitle: "title", fieldClinic: "clinic"},
 		required: []string{fieldID, fieldFamily},

@@ -22,8 +22,11 @@ type person struct {
 // maxField bounds a field of a clinician, in bytes.
 const maxField = 1000
 
-// column is the column of a field.
+// column is the column of a field. Those of a checkup are called as the fields are, but for the id, which is the key.
 func (s *Source) column(field string) string {
+	if s.Into == "checkups" && field != fieldID {
+		return cmp.Or(s.Columns[field], field)
+	}
 	return cmp.Or(s.Columns[field], s.kind.columns[field])
 }
 

@@ -101,8 +101,12 @@ func (im *Importer) run(ctx context.Context, access storage.Access, s *Source, h
 		if len(b.rows) > s.MaxRecords {
 			return fmt.Errorf("more than max-records, %d, came; raise it if the source is to be believed; nothing was changed", s.MaxRecords)
 		}
-		who := people(s, b.rows, s.from(), report)
-		changes, err := im.store(ctx, access, s, who, report.Read, b.mark, how.Dry)
+		var changes []Change
+		if s.Into == "checkups" {
+			changes, err = im.reports(ctx, access, s, b.rows, b.mark, report)
+		} else {
+			changes, err = im.store(ctx, access, s, people(s, b.rows, s.from(), report), report.Read, b.mark, how.Dry)
+		}
 		if err != nil {
 			return err
 		}

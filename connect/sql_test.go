@@ -225,6 +225,45 @@ func TestSQL(t *testing.T) {
 			}
 		}
 	})
+	t.Run("checkups", func(t *testing.T) {
+		do(`CREATE TABLE checkup (nr bigserial PRIMARY KEY, checkup_type text, checkup_report text, who text, machine text, taken_by text, disease text, created_on timestamp, changed timestamptz NOT NULL DEFAULT clock_timestamp())`)
+		do(`INSERT INTO checkup (checkup_type, checkup_report, who, machine, taken_by, disease, created_on)
+			SELECT 'sugar', 'fine ' || n, 'user' || n % 3, 'M' || n % 2, 'Dr. Lee', 'none', timestamp '2026-03-01 10:00' + n * interval '1 hour' FROM generate_series(1, 12) AS n`)
+		w := newWorld(t, "", fmt.Sprintf(`- {name: uploads, kind: sql, into: checkups, url: "%s", query: SELECT * FROM checkup, key: nr, cursor: changed, max-records: 5, columns: {username: who}}`, url))
+		if r := w.good("uploads"); r.Created != 12+12+3+2 || r.Updated != 0 {
+			t.Fatalf("%+v", r)
+		}
+		if r := w.good("uploads"); r.Created+r.Updated != 0 {
+			t.Errorf("nothing is new, and yet %+v", r)
+		}
+		for typ, want := range map[string]int{"DiagnosticReport": 12, "Observation": 12, "Patient": 3, "Device": 2} {
+			if n := len(w.all(typ)); n != want {
+				t.Errorf("%d of %s, want %d", n, typ, want)
+			}
+		}
+		// A row that was numbered before others and is committed after they were read.
+		late := connected(t, url)
+		if _, err := late.Exec(ctx, `BEGIN; INSERT INTO checkup (checkup_type, checkup_report, who, machine, disease) VALUES ('sugar', 'late', 'user1', 'M1', 'none')`); err != nil {
+			t.Fatal(err)
+		}
+		do(`INSERT INTO checkup (checkup_type, checkup_report, who, machine, disease) VALUES ('sugar', 'early', 'user1', 'M1', 'none'), ('sugar', 'of nobody', NULL, 'M1', 'none')`)
+		do(`UPDATE checkup SET checkup_report = 'worse', changed = clock_timestamp() WHERE nr = 3`)
+		if r, err := w.im.Import(ctx, storage.System, "uploads", Run{Dry: true}); err != nil || r.Created != 2 || r.Updated != 2 {
+			t.Errorf("a dry run: %+v (%v)", r, err)
+		}
+		if r := w.good("uploads"); r.Created != 2 || r.Updated != 2 || len(r.Skipped) != 1 { // the result and the report of each
+			t.Errorf("%+v", r)
+		}
+		if _, err := late.Exec(ctx, `COMMIT`); err != nil {
+			t.Fatal(err)
+		}
+		if r := w.good("uploads"); r.Created != 2 || r.Updated != 0 {
+			t.Errorf("the late row: %+v", r)
+		}
+		if n := len(w.all("DiagnosticReport")); n != 14 {
+			t.Errorf("%d reports", n)
+		}
+	})
 	t.Run("source", func(t *testing.T) {
 		do(`CREATE TABLE doctors (nr int PRIMARY KEY, first text, last text, title text, practice text, changed timestamptz NOT NULL DEFAULT now())`)
 		do(`INSERT INTO doctors (nr, first, last, title, practice) SELECT n, 'Ann', 'Lee' || n, 'Dr.', 'Harbour' FROM generate_series(1, 25) AS n`)
