@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/hob-fhir/hob/fhirmap"
+	"github.com/hob-fhir/hob/search"
 )
 
 // TestExamples asks about the official examples of R4, as the npm package hl7.fhir.r4.examples 4.0.1 has them, which HOB_R4_EXAMPLES names:
@@ -26,7 +27,10 @@ func TestExamples(t *testing.T) {
 		}
 		t.Skip("set HOB_R4_EXAMPLES to the package hl7.fhir.r4.examples 4.0.1")
 	}
-	seed := rand.Uint64()
+	seed := uint64(3) // the examples are the same each time; what is random is asked of them in the long form
+	if os.Getenv("HOB_SOAK") == "1" {
+		seed = rand.Uint64()
+	}
 	if s := os.Getenv("HOB_SEED"); s != "" {
 		seed, _ = strconv.ParseUint(s, 10, 64)
 	}
@@ -36,6 +40,11 @@ func TestExamples(t *testing.T) {
 		queries = 5000
 	}
 	r := newTrial(t, seed, fhirmap.ResourceTypes())
+	for _, pair := range unjudged {
+		typ, code, _ := strings.Cut(pair, ".")
+		r.offered[typ] = slices.DeleteFunc(r.offered[typ], func(p search.Parameter) bool { return p.Code == code })
+		r.wanted = slices.DeleteFunc(r.wanted, func(w string) bool { return w == pair })
+	}
 	for typ, all := range r.offered { // the code systems of the examples are fragments
 		for i := range all {
 			all[i].Modifiers = slices.DeleteFunc(all[i].Modifiers, func(m string) bool {
@@ -53,9 +62,11 @@ func TestExamples(t *testing.T) {
 		}
 	})
 	r.types = slices.DeleteFunc(slices.Clone(r.types), func(typ string) bool { return len(r.of(typ)) == 0 })
-	r.wanted = slices.DeleteFunc(r.wanted, func(w string) bool {
-		typ, _, pair := strings.Cut(w, ".")
-		return pair && len(r.of(typ)) == 0
+	r.wanted = slices.DeleteFunc(r.wanted, func(w string) bool { // what no type of the examples offers cannot be asked
+		if typ, _, pair := strings.Cut(w, "."); pair {
+			return len(r.of(typ)) == 0
+		}
+		return !slices.Contains(reaches, w) && !r.offers(w)
 	})
 	t.Logf("%d examples of %d types; %d are not valid, or have no id of their own", len(r.resources), len(r.types), refused)
 	for r.asked < queries {
@@ -64,6 +75,21 @@ func TestExamples(t *testing.T) {
 		}
 	}
 	t.Logf("%d queries; %d of what can be asked has no hit and miss yet", r.asked, len(r.unseen()))
+}
+
+// unjudged are pairs that the evaluator, which sees JSON and no types, reads in another way: a date that is text (scheduledString), and
+// canonicals, which FHIRPath takes for uris too.
+var unjudged = []string{"CarePlan.activity-date", "ConceptMap.source-uri", "ConceptMap.target-uri"}
+
+// offers reports whether some type has a parameter that can be asked in a way, written as in wanted.
+func (r *trial) offers(way string) bool {
+	way, _, _ = strings.Cut(way, " ")
+	kind, modifier, modified := strings.Cut(way, ":")
+	return slices.ContainsFunc(r.types, func(typ string) bool {
+		return slices.ContainsFunc(r.offered[typ], func(p search.Parameter) bool {
+			return r.param(typ, p.Code).Type == kind && (!modified || modifier == "" || slices.Contains(p.Modifiers, modifier))
+		})
+	})
 }
 
 func examples(t *testing.T, at string, each func(name string, body []byte)) {
