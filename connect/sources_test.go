@@ -32,7 +32,7 @@ func TestRefusedSources(t *testing.T) {
 		"sources:\n- {name: a, kind: noteworth, url: 'http://a', max-api-retry: 21}":                                   "0 to 20",
 		"sources:\n- {name: a, kind: noteworth, url: 'http://a', import-every: 1ms}":                                   "at least 1s",
 		"sources:\n- {name: a, kind: csv, file: x, url: 'http://a'}":                                                   "either file or url",
-		"sources:\n- {name: a, kind: csv, file: x, columns: {surname: y}}":                                             "surname is no field of a clinician",
+		"sources:\n- {name: a, kind: csv, file: x, columns: {surname: y}}":                                             "surname is no field of clinicians",
 		"sources:\n- {name: a, kind: sql, query: q, key: k, url: 'postgres://h/d'}":                                    "cursor is missing",
 		"sources:\n- {name: a, kind: csv, file: x}\n- {name: a, kind: csv, file: x}":                                   "3: there are two sources named a",
 		"sources:\n- {name: a, kind: csv, file: x, system: 'urn:s'}\n- {name: b, kind: csv, file: x, system: 'urn:s'}": "another has the system",
