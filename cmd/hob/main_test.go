@@ -30,6 +30,12 @@ func testMain(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(dir)
+	cache, err := exec.Command("go", "env", "GOCACHE").Output()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	os.Setenv("GOCACHE", strings.TrimSpace(string(cache)))   // which would move with the next
 	os.Setenv("XDG_CACHE_HOME", filepath.Join(dir, "cache")) // where servers for development leave their tokens
 	program = filepath.Join(dir, "hob")
 	if out, err := exec.Command("go", "build", "-o", program, ".").CombinedOutput(); err != nil {

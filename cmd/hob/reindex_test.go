@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -186,6 +187,11 @@ func TestUSCore(t *testing.T) {
 	packages, err := filepath.Glob(filepath.Join(dir, "us_core_*.tgz"))
 	if err != nil || len(packages) == 0 {
 		t.Fatalf("%s: no us_core_*.tgz there", dir)
+	}
+	if os.Getenv("HOB_SOAK") == "" { // the oldest and the one that most are certified by
+		packages = slices.DeleteFunc(packages, func(file string) bool {
+			return !strings.Contains(file, "us_core_311") && !strings.Contains(file, "us_core_610")
+		})
 	}
 	for _, file := range packages {
 		t.Run(filepath.Base(file), func(t *testing.T) {
