@@ -35,6 +35,10 @@ type Importer struct {
 type Run struct {
 	Dry  bool          // nothing is written, but a new token
 	Tell func(Attempt) // as each is made; nil: nobody is told
+
+	// Renew makes the access anew before each transaction, for a run that outlives the request that asked for it: fetching takes as long as the
+	// partner likes, and a grant may end meanwhile. An error ends the run. nil: the access stays what it was.
+	Renew func(context.Context) (storage.Access, error)
 }
 
 // ErrRunning says that the source is being imported at the moment.
@@ -100,6 +104,11 @@ func (im *Importer) run(ctx context.Context, access storage.Access, s *Source, h
 		}
 		if len(b.rows) > s.MaxRecords {
 			return fmt.Errorf("more than max-records, %d, came; raise it if the source is to be believed; nothing was changed", s.MaxRecords)
+		}
+		if how.Renew != nil {
+			if access, err = how.Renew(ctx); err != nil {
+				return err
+			}
 		}
 		var changes []Change
 		if s.Into == "checkups" {

@@ -69,7 +69,7 @@ func importLater(im *connect.Importer, a storage.Access, r *server.Request) (ser
 		return nil, fhirmap.Errorf(fhirmap.CodeConflict, "Parameters.parameter", "source %s: %v", source, connect.ErrRunning)
 	}
 	return func(ctx context.Context) (*server.Response, error) {
-		report, err := im.Import(ctx, a, source, connect.Run{Dry: dry})
+		report, err := im.Import(ctx, a, source, connect.Run{Dry: dry, Renew: r.Renew})
 		if errors.Is(err, connect.ErrRunning) {
 			return nil, fhirmap.Errorf(fhirmap.CodeConflict, "Parameters.parameter", "%v", err)
 		}
