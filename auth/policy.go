@@ -2,7 +2,6 @@ package auth
 
 import (
 	"fmt"
-	"net/url"
 	"slices"
 	"strings"
 
@@ -50,17 +49,9 @@ func condition(c *search.Catalog, typ, params string) (driver.Query, error) {
 	if params == "" {
 		return nil, nil
 	}
-	var ps []search.Pair
-	for part := range strings.SplitSeq(params, "&") {
-		name, value, _ := strings.Cut(part, "=")
-		n, err := url.QueryUnescape(name)
-		if err == nil {
-			value, err = url.QueryUnescape(strings.ReplaceAll(value, "+", "%2B"))
-		}
-		if err != nil {
-			return nil, err
-		}
-		ps = append(ps, search.Pair{Name: n, Value: value})
+	ps, _, err := search.Decode(strings.ReplaceAll(params, "+", "%2B")) // a plus of a scope is a plus: words of scopes hold no blanks
+	if err != nil {
+		return nil, err
 	}
 	s, err := c.Parse(typ, ps, search.ParseOptions{})
 	if err != nil {

@@ -2,6 +2,7 @@ package search
 
 import (
 	"fmt"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -11,6 +12,30 @@ import (
 
 // Pair is one parameter of a search URL or form, decoded.
 type Pair struct{ Name, Value string }
+
+// Decode reads a query string or a form body (application/x-www-form-urlencoded) in its order. With an error comes the part that is not
+// encoded as it must be.
+func Decode(raw string) (ps []Pair, bad string, err error) {
+	if raw == "" {
+		return nil, "", nil
+	}
+	ps = make([]Pair, 0, strings.Count(raw, "&")+1)
+	for part := range strings.SplitSeq(raw, "&") {
+		if part == "" {
+			continue
+		}
+		name, value, _ := strings.Cut(part, "=")
+		n, err := url.QueryUnescape(name)
+		if err == nil {
+			value, err = url.QueryUnescape(value)
+		}
+		if err != nil {
+			return nil, part, err
+		}
+		ps = append(ps, Pair{n, value})
+	}
+	return ps, "", nil
+}
 
 // ParseOptions is what a request says beside its parameters.
 type ParseOptions struct {

@@ -150,26 +150,11 @@ func (r *Request) count(absent, most int) (int, error) {
 
 // pairs reads a query string or a form body in its order.
 func pairs(raw string) ([]search.Pair, error) {
-	if raw == "" {
-		return nil, nil
+	ps, part, err := search.Decode(raw)
+	if err != nil {
+		return nil, fhirmap.Errorf(fhirmap.CodeInvalid, "", "the query %q is not percent-encoded as URLs are: %v", clip(part), err)
 	}
-	out := make([]search.Pair, 0, strings.Count(raw, "&")+1)
-	for part := range strings.SplitSeq(raw, "&") {
-		if part == "" {
-			continue
-		}
-		name, value, _ := strings.Cut(part, "=")
-		n, err := url.QueryUnescape(name)
-		if err == nil {
-			value, err = url.QueryUnescape(value)
-		}
-		if err != nil {
-			return nil, fhirmap.Errorf(fhirmap.CodeInvalid, "",
-				"the query %q is not percent-encoded as URLs are: %v", clip(part), err)
-		}
-		out = append(out, search.Pair{Name: n, Value: value})
-	}
-	return out, nil
+	return ps, nil
 }
 
 // encode writes pairs as a query string.

@@ -2,7 +2,6 @@ package subscribe
 
 import (
 	"fmt"
-	"net/url"
 	"strings"
 
 	"github.com/hob-fhir/hob/fhirmap"
@@ -22,22 +21,11 @@ func parseCriterion(text string) (criterion, error) {
 	if !fhirmap.IsResource(typ) {
 		return criterion{}, fmt.Errorf("the criteria %q begin with no resource type; they are a search as Observation?code=1234-5", clip(text))
 	}
-	c := criterion{typ: typ}
-	for part := range strings.SplitSeq(query, "&") {
-		if part == "" {
-			continue
-		}
-		name, value, _ := strings.Cut(part, "=")
-		n, err := url.QueryUnescape(name)
-		if err == nil {
-			value, err = url.QueryUnescape(value)
-		}
-		if err != nil {
-			return c, fmt.Errorf("the criteria %q are not percent-encoded as URLs are", clip(text))
-		}
-		c.pairs = append(c.pairs, search.Pair{Name: n, Value: value})
+	ps, _, err := search.Decode(query)
+	if err != nil {
+		return criterion{}, fmt.Errorf("the criteria %q are not percent-encoded as URLs are", clip(text))
 	}
-	return c, nil
+	return criterion{typ, ps}, nil
 }
 
 // query translates the criterion; nil is all of the type.
