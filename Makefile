@@ -12,7 +12,7 @@ BENCHTIME   ?= 1s
 EXAMPLES     = hl7.fhir.r4.examples-4.0.1.tgz
 
 # Packages with goroutines of their own, in the short form of their tests.
-RACE = ./storage/... ./server/...
+RACE = ./storage/... ./server/... ./connect ./auth/...
 
 .PHONY: check fmt vet staticcheck layers race test soak bench fuzz examples
 

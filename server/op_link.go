@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"strconv"
+	"strings"
 
 	"github.com/hob-fhir/hob/fhirmap"
 	"github.com/hob-fhir/hob/storage"
@@ -93,6 +94,9 @@ func result(is bool) func(driver.Record, *Request) (*Response, error) {
 	}
 }
 
+// mostLinked is how long the name of a source and a value may be, in bytes: a source is kept for good.
+const mostLinked = 1024
+
 // linkOf reads the body.
 func (c *Config) linkOf(tx *storage.Tx, r *Request) (linked, error) {
 	simple, parts, err := input(r)
@@ -110,8 +114,11 @@ func (c *Config) linkOf(tx *storage.Tx, r *Request) (linked, error) {
 		given[p.Name] = p.Value
 	}
 	for _, name := range []string{"source", "value"} {
-		if given[name] == "" {
+		if strings.TrimSpace(given[name]) == "" {
 			return linked{}, fhirmap.Errorf(fhirmap.CodeRequired, "Parameters.parameter", "the Parameters must have a parameter named %s with a valueString", name)
+		}
+		if n := len(given[name]); n > mostLinked {
+			return linked{}, fhirmap.Errorf(fhirmap.CodeTooLong, "Parameters.parameter", "%s has %d bytes; %d are the most", name, n, mostLinked)
 		}
 	}
 	system, err := c.systemOf(tx, given["source"])
